@@ -1,0 +1,9 @@
+//! wsproxy reads an nginx configuration, says what is wrong with it (`wsproxy check`) and serves
+//! what is right (`wsproxy -c`), WebSocket first.
+//!
+//! The rooms, lowest first; imports point up this list, never down. `ARCHITECTURE.md` is the map.
+
+pub mod source;
+
+pub mod diagnostics;
+pub mod syntax;

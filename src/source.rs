@@ -1,0 +1,156 @@
+//! Files, and places in them.
+//!
+//! A [`Sources`] holds every text that was read, in the order of reading; a [`Span`] is a range of
+//! bytes in one of them. A file included twice is two sources that share one text, so that a span
+//! knows by which `include` it was reached.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Names one source of a [`Sources`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId(u32);
+
+/// A range of bytes of one source; `end` is the first byte behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    pub file: FileId,
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Span {
+    /// From the start of `self` to the end of `last`, which stands in the same file.
+    pub fn to(self, last: Span) -> Span {
+        debug_assert_eq!(self.file, last.file);
+        Span { end: last.end, ..self }
+    }
+
+    /// The empty span where `self` ends.
+    pub fn after(self) -> Span {
+        Span { start: self.end, ..self }
+    }
+}
+
+/// A file and a line, for a value that has to be answered for after its source is gone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    pub file: Arc<str>,
+    /// Counted from 1.
+    pub line: u32,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The bytes of a file and where its lines start.
+#[derive(Debug, Default)]
+pub struct Text {
+    pub bytes: Vec<u8>,
+    lines: OnceLock<Vec<u32>>,
+}
+
+impl Text {
+    pub fn new(bytes: Vec<u8>) -> Text {
+        Text { bytes, lines: OnceLock::new() }
+    }
+
+    /// The offset at which each line starts; the first is 0.
+    pub fn line_starts(&self) -> &[u32] {
+        self.lines.get_or_init(|| {
+            let after_newline = |(at, byte): (usize, &u8)| (*byte == b'\n').then_some(at as u32 + 1);
+            std::iter::once(0).chain(self.bytes.iter().enumerate().filter_map(after_newline)).collect()
+        })
+    }
+
+    /// The line, counted from 1, in which the byte at `offset` stands.
+    pub fn line(&self, offset: u32) -> u32 {
+        self.line_starts().partition_point(|start| *start <= offset) as u32
+    }
+
+    /// The bytes of `line` (counted from 1) without its line end.
+    pub fn line_bytes(&self, line: u32) -> &[u8] {
+        let starts = self.line_starts();
+        let Some(start) = starts.get(line as usize - 1) else { return &[] };
+        let end = starts.get(line as usize).map_or(self.bytes.len(), |next| *next as usize - 1);
+        let text = &self.bytes[*start as usize..end];
+        text.strip_suffix(b"\r").unwrap_or(text)
+    }
+}
+
+/// One reading of one file.
+#[derive(Debug)]
+pub struct Source {
+    /// How the file was named, for people: the path as nginx would print it, or `<stdin>`.
+    pub name: Arc<str>,
+    /// Where it lies; empty for what is not a file.
+    pub path: PathBuf,
+    pub text: Arc<Text>,
+    /// The path word of the `include` that led here.
+    pub included_from: Option<Span>,
+}
+
+/// Every text read for one configuration.
+#[derive(Debug, Default)]
+pub struct Sources {
+    files: Vec<Source>,
+}
+
+impl Sources {
+    pub fn add(&mut self, source: Source) -> FileId {
+        self.files.push(source);
+        FileId(self.files.len() as u32 - 1)
+    }
+
+    pub fn get(&self, file: FileId) -> &Source {
+        &self.files[file.0 as usize]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (FileId, &Source)> {
+        self.files.iter().enumerate().map(|(at, source)| (FileId(at as u32), source))
+    }
+
+    /// The bytes a span covers, as written.
+    pub fn bytes(&self, span: Span) -> &[u8] {
+        &self.get(span.file).text.bytes[span.start as usize..span.end as usize]
+    }
+
+    /// The line, counted from 1, in which a span starts.
+    pub fn line(&self, span: Span) -> u32 {
+        self.get(span.file).text.line(span.start)
+    }
+
+    /// The column in bytes, counted from 1, at which a span starts.
+    pub fn column(&self, span: Span) -> u32 {
+        let text = &self.get(span.file).text;
+        span.start - text.line_starts()[text.line(span.start) as usize - 1] + 1
+    }
+
+    pub fn place(&self, span: Span) -> Place {
+        Place { file: self.get(span.file).name.clone(), line: self.line(span) }
+    }
+
+    /// The `include`s that led to a span's file, the nearest first.
+    pub fn include_chain(&self, span: Span) -> impl Iterator<Item = Span> {
+        std::iter::successors(self.get(span.file).included_from, |at| self.get(at.file).included_from)
+    }
+}
+
+/// Where text comes from: the disk, or what a test wrote down.
+pub trait Files {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+
+    /// What a glob pattern names, sorted as glob(3) sorts.
+    fn glob(&self, pattern: &Path) -> io::Result<Vec<PathBuf>>;
+}
