@@ -7,3 +7,5 @@ pub mod source;
 
 pub mod diagnostics;
 pub mod syntax;
+
+pub mod directive;
