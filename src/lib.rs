@@ -8,4 +8,6 @@ pub mod source;
 pub mod diagnostics;
 pub mod syntax;
 
+pub mod net;
+
 pub mod directive;

@@ -1,0 +1,16 @@
+//! Sockets: addresses as nginx prints them, streams and listeners over TCP and Unix sockets.
+//!
+//! Knows nothing of HTTP, of configuration, of what is said on a stream. Start at [`Listening`] for
+//! coming in and at [`connect`] for going out.
+
+mod address;
+mod buffer;
+mod errors;
+mod listener;
+mod stream;
+
+pub use address::Address;
+pub use buffer::{BUFFER_SIZE, borrow_buffer};
+pub use errors::{AcceptTrouble, ListenError, accept_trouble, numbered};
+pub use listener::{DEFAULT_BACKLOG, ListenOptions, Listener, Listening};
+pub use stream::{KeepAlive, Stream, connect};
