@@ -72,6 +72,8 @@ pub enum Edition {
     Separate,
     /// NGINX Plus alone.
     Plus,
+    /// nginx on another system than Linux.
+    Elsewhere,
     /// nginx had it once.
     Removed,
     /// A module of somebody else.
@@ -249,6 +251,7 @@ const EDITIONS: &[(&str, Edition)] = &[
     ("oss", Edition::Open),
     ("oss-separate", Edition::Separate),
     ("plus", Edition::Plus),
+    ("elsewhere", Edition::Elsewhere),
     ("removed", Edition::Removed),
     ("third-party", Edition::ThirdParty),
     ("wsproxy", Edition::Ours),

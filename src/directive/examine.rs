@@ -109,6 +109,7 @@ fn unknown(directive: &Directive, rows: &[Row], context: Context) -> Diagnostic 
             );
             finding.here("of a module that is loaded apart").help(help)
         }
+        Edition::Elsewhere => finding.here("nginx has it only on other systems than Linux"),
         Edition::Removed => said(finding.here("nginx has it no more")),
         Edition::ThirdParty => {
             let module = row.module;

@@ -20,14 +20,18 @@
 //! | `size` | a size | `ngx_conf_set_size_slot` |
 //! | `offset` | a size with `g` | `ngx_conf_set_off_slot` |
 //! | `count` | digits, not 0; says *invalid value* | `ngx_conf_set_bufs_slot` |
+//! | `int` | digits, with a sign or without | `ngx_set_priority` |
+//! | `access` | `user:rw` | `ngx_conf_set_access_slot` |
+//! | `zone` | `name:size` | `ngx_http_limit_conn_zone` and its kin |
 //! | `cidr` | an address or a network | `ngx_ptocidr` |
 //! | `enum(a\|b)` | one of these, in any case | `ngx_conf_set_enum_slot` |
 //! | `set(a\|b)` | one of these, each once | `ngx_conf_set_bitmask_slot` |
 //! | `'a'` | exactly this | `ngx_strcmp` |
 //! | `a=…` | `a=` and then what fits the kind behind it | custom functions |
 //!
-//! `num`, `size`, `offset`, `time` and `sec` may have bounds: `num[1..]`, `num[1..9]`. A `$` behind a
-//! kind (`size$`) lets a word with variables stand in its place.
+//! `num`, `size`, `offset`, `time` and `sec` may have bounds: `num[1..]`, `num[1..9]`, multiples of
+//! 16 as `size[256..,16x]`, powers of two as `size[512..32768,2^]`. A `$` behind a kind (`size$`) lets
+//! a word with variables stand in its place.
 
 use std::fmt;
 
@@ -63,6 +67,9 @@ pub enum Kind {
     Size(Bounds),
     Offset(Bounds),
     Count,
+    Integer,
+    Access,
+    Zone,
     Cidr,
     Enum(Vec<&'static str>),
     Set(Vec<&'static str>),
@@ -78,6 +85,17 @@ pub enum Kind {
 pub struct Bounds {
     pub least: Option<u64>,
     pub most: Option<u64>,
+    pub step: Step,
+}
+
+/// Which values between the bounds count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Step {
+    #[default]
+    Any,
+    /// Multiples of this.
+    Multiple(u64),
+    PowerOfTwo,
 }
 
 /// Why a word does not have a form.
@@ -176,6 +194,9 @@ impl Kind {
             "size" => Kind::Size(bounds),
             "offset" => Kind::Offset(bounds),
             "count" => Kind::Count,
+            "int" => Kind::Integer,
+            "access" => Kind::Access,
+            "zone" => Kind::Zone,
             "cidr" => Kind::Cidr,
             _ => return Err(format!("unknown form \"{text}\"")),
         })
@@ -194,6 +215,17 @@ impl Kind {
             Kind::Size(bounds) => bounds.fit(values::size(word)),
             Kind::Offset(bounds) => bounds.fit(values::offset(word)),
             Kind::Count => shape(values::number(word).is_some_and(|count| count > 0)),
+            Kind::Integer => {
+                let digits = word.strip_prefix(b"-").or(word.strip_prefix(b"+")).unwrap_or(word);
+                shape(values::number(digits).is_some())
+            }
+            Kind::Access => {
+                let parts = word.iter().position(|byte| *byte == b':').map(|colon| word.split_at(colon));
+                let users: &[&[u8]] = &[b"user", b"group", b"all"];
+                let rights: &[&[u8]] = &[b":r", b":rw"];
+                shape(parts.is_some_and(|(user, right)| users.contains(&user) && rights.contains(&right)))
+            }
+            Kind::Zone => shape(values::zone(word).is_some()),
             Kind::Cidr => shape(values::cidr(word).is_some()),
             Kind::Enum(list) | Kind::Set(list) => {
                 shape(list.iter().any(|one| one.as_bytes().eq_ignore_ascii_case(word)))
@@ -213,19 +245,31 @@ impl Kind {
 
 impl Bounds {
     fn parse(text: &str) -> Result<Bounds, String> {
-        let (least, most) = text.split_once("..").ok_or_else(|| format!("bounds \"{text}\" without .."))?;
+        let wrong = || format!("\"{text}\" are no bounds");
+        let (range, step) = text.split_once(',').unwrap_or((text, ""));
+        let (least, most) = range.split_once("..").ok_or_else(wrong)?;
         let number = |text: &str| match text {
             "" => Ok(None),
-            _ => text.parse().map(Some).map_err(|_| format!("\"{text}\" is not a bound")),
+            _ => text.parse().map(Some).map_err(|_| wrong()),
         };
-        Ok(Bounds { least: number(least)?, most: number(most)? })
+        let step = match step.strip_suffix('x') {
+            Some(factor) => Step::Multiple(factor.parse().map_err(|_| wrong())?),
+            None if step == "2^" => Step::PowerOfTwo,
+            None => Step::Any,
+        };
+        Ok(Bounds { least: number(least)?, most: number(most)?, step })
     }
 
     fn fit(&self, value: Option<u64>) -> Result<(), Misfit> {
         let value = value.ok_or(Misfit::Shape)?;
         let low = self.least.is_some_and(|least| value < least);
         let high = self.most.is_some_and(|most| value > most);
-        if low || high { Err(Misfit::Range(*self)) } else { Ok(()) }
+        let between = match self.step {
+            Step::Any => false,
+            Step::Multiple(factor) => !value.is_multiple_of(factor),
+            Step::PowerOfTwo => !value.is_power_of_two(),
+        };
+        if low || high || between { Err(Misfit::Range(*self)) } else { Ok(()) }
     }
 }
 
@@ -236,7 +280,12 @@ impl fmt::Display for Bounds {
             (Some(least), Some(most)) => write!(f, "value must be between {least} and {most}"),
             (Some(least), None) => write!(f, "value must be equal to or greater than {least}"),
             (None, Some(most)) => write!(f, "value must be equal to or less than {most}"),
-            (None, None) => f.write_str("any value"),
+            (None, None) => f.write_str("value must be a number"),
+        }?;
+        match self.step {
+            Step::Any => Ok(()),
+            Step::Multiple(factor) => write!(f, " and a multiple of {factor}"),
+            Step::PowerOfTwo => f.write_str(" and a power of two"),
         }
     }
 }
@@ -250,7 +299,9 @@ impl fmt::Display for Kind {
             Kind::Regex => f.write_str("a regular expression"),
             Kind::Defines | Kind::Uses => f.write_str("a variable such as $name"),
             Kind::Flag => f.write_str("\"on\" or \"off\""),
-            Kind::Number(_) | Kind::Count => f.write_str("a number"),
+            Kind::Number(_) | Kind::Count | Kind::Integer => f.write_str("a number"),
+            Kind::Access => f.write_str("\"user\", \"group\" or \"all\" with \":r\" or \":rw\""),
+            Kind::Zone => f.write_str("a name and a size such as one:10m"),
             Kind::Time(_) => f.write_str("a time such as 500ms, 30s or 1h30m"),
             Kind::Seconds(_) => f.write_str("a time in whole seconds such as 30s, 1h30m or 7d"),
             Kind::Size(_) => f.write_str("a size such as 512, 16k or 1m"),

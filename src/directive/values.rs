@@ -175,6 +175,12 @@ pub fn bufs(count: &[u8], each: &[u8]) -> Option<(usize, usize)> {
     Some((usize::try_from(count).ok()?, usize::try_from(each).ok()?))
 }
 
+/// The name and the size in bytes of a shared memory zone, written `name:size`.
+pub fn zone(word: &[u8]) -> Option<(&[u8], u64)> {
+    let colon = word.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0)?;
+    Some((&word[..colon], size(&word[colon + 1..])?))
+}
+
 /// A network: an address, and how many of its bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cidr {
