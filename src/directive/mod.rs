@@ -9,6 +9,7 @@ pub mod context;
 pub mod examine;
 pub mod form;
 pub mod values;
+pub mod variables;
 
 pub use catalogue::{Edition, Row, Serve};
 pub use context::Context;
