@@ -9,5 +9,6 @@ pub mod diagnostics;
 pub mod syntax;
 
 pub mod net;
+pub mod tunnel;
 
 pub mod directive;

@@ -1,0 +1,17 @@
+//! Joins two byte streams until one of them ends.
+//!
+//! Knows nothing of HTTP, of configuration, of who the two sides are. When a tunnel ends is what nginx's
+//! `ngx_http_upstream_process_upgraded` says, save that a side whose connection broke still gets its last
+//! words delivered. Start at [`relay`].
+
+mod bytes;
+mod closing;
+mod limits;
+mod relay;
+
+pub use closing::{Closing, Who, Why};
+pub use limits::{Limit, Limits};
+pub use relay::{Relay, Side, relay};
+
+#[cfg(test)]
+mod tests;
