@@ -8,6 +8,7 @@ pub mod source;
 pub mod diagnostics;
 pub mod syntax;
 
+pub mod http1;
 pub mod net;
 pub mod tunnel;
 

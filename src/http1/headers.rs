@@ -1,0 +1,167 @@
+//! A list of header fields in the order and case they came in.
+
+use std::fmt;
+
+use super::known::Known;
+
+/// Header fields over one buffer. [`Headers::clear`] keeps what was allocated, so a value that is
+/// used for one head after another stops allocating once it has seen a large one.
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// What the fields point into; a request's line stands in front of its header lines.
+    pub(super) bytes: Vec<u8>,
+    pub(super) fields: Vec<Field>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Field {
+    pub name: Bounds,
+    pub value: Bounds,
+    pub known: Known,
+}
+
+/// A range of the bytes of a head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Bounds {
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Bounds {
+    pub fn new(start: usize, end: usize) -> Bounds {
+        Bounds { start: start as u32, end: end as u32 }
+    }
+
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
+}
+
+impl Headers {
+    pub fn new() -> Headers {
+        Headers::default()
+    }
+
+    /// Forgets all fields and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.fields.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Every field as name, value and what the name is known as, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], Known)> {
+        self.fields.iter().map(|field| (field.name.of(&self.bytes), field.value.of(&self.bytes), field.known))
+    }
+
+    /// The value of the first field of this name. `Known::Other` finds nothing useful.
+    pub fn first(&self, known: Known) -> Option<&[u8]> {
+        self.all(known).next()
+    }
+
+    /// The values of all fields of this name, in order.
+    pub fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
+        self.fields.iter().filter(move |field| field.known == known).map(|field| field.value.of(&self.bytes))
+    }
+
+    pub fn contains(&self, known: Known) -> bool {
+        self.fields.iter().any(|field| field.known == known)
+    }
+
+    /// The values of all fields called `name`, whatever its case.
+    pub fn named<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.iter().filter(move |(own, _, _)| own.eq_ignore_ascii_case(name)).map(|(_, value, _)| value)
+    }
+
+    /// The values of all fields that `$http_NAME` means, where `name` is the lower-case text behind
+    /// `http_`: a `-` of the header is written `_` (ngx_http_variable_unknown_header).
+    pub fn named_underscore<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.iter().filter(move |(own, _, _)| spelled_with_underscores(own, name)).map(|(_, value, _)| value)
+    }
+
+    /// Adds a field behind all others. Neither part may hold a line end; who builds a head from
+    /// words of others asks [`is_field_text`] first.
+    pub fn push(&mut self, name: &[u8], value: &[u8]) {
+        debug_assert!(is_field_text(name) && is_field_text(value));
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name);
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        let end = self.bytes.len();
+        let (name_at, value_at) = (Bounds::new(start, middle), Bounds::new(middle, end));
+        self.fields.push(Field { name: name_at, value: value_at, known: Known::of(name) });
+    }
+
+    /// Keeps the fields for which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8], Known) -> bool) {
+        let bytes = &self.bytes;
+        self.fields.retain(|field| keep(field.name.of(bytes), field.value.of(bytes), field.known));
+    }
+
+    /// Writes every field as a header line, without the empty line that ends a head.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        for (name, value, _) in self.iter() {
+            write_field(name, value, out);
+        }
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        f.debug_map().entries(self.iter().map(|(name, value, _)| (text(name), text(value)))).finish()
+    }
+}
+
+/// Writes one header line: `Name: value` and CRLF.
+pub fn write_field(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether `text` can stand in a header line without ending it or being cut by its reader.
+pub fn is_field_text(text: &[u8]) -> bool {
+    !text.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0))
+}
+
+fn spelled_with_underscores(header: &[u8], name: &[u8]) -> bool {
+    header.len() == name.len()
+        && header.iter().zip(name).all(|(own, wanted)| match own {
+            b'-' => *wanted == b'_',
+            own => own.to_ascii_lowercase() == *wanted,
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_order_and_case_and_finds_by_every_spelling() {
+        let mut headers = Headers::new();
+        headers.push(b"X-Forwarded-For", b"1.1.1.1");
+        headers.push(b"hOST", b"a");
+        headers.push(b"x-forwarded-for", b"2.2.2.2");
+        headers.push(b"X_Tag", b"t");
+        let names: Vec<_> = headers.iter().map(|(name, _, _)| name).collect();
+        assert_eq!(names, [&b"X-Forwarded-For"[..], b"hOST", b"x-forwarded-for", b"X_Tag"]);
+        assert_eq!(headers.first(Known::Host), Some(&b"a"[..]));
+        assert_eq!(headers.all(Known::XForwardedFor).count(), 2);
+        assert_eq!(headers.named(b"X-FORWARDED-FOR").collect::<Vec<_>>(), [b"1.1.1.1", b"2.2.2.2"]);
+        assert_eq!(headers.named_underscore(b"x_forwarded_for").count(), 2);
+        assert_eq!(headers.named_underscore(b"x_tag").count(), 1);
+        headers.retain(|_, _, known| known != Known::XForwardedFor);
+        let mut out = Vec::new();
+        headers.write(&mut out);
+        assert_eq!(out, b"hOST: a\r\nX_Tag: t\r\n");
+    }
+}
