@@ -3,7 +3,14 @@
 //! Knows files and spans, not directives. A [`Diagnostic`] is made where the trouble is seen and
 //! gathered in order; `text`, `json` and `sarif` print a list of them.
 
-use crate::source::Span;
+use bstr::ByteSlice;
+use serde::Serialize;
+
+use crate::source::{FileId, Sources, Span};
+
+pub mod json;
+pub mod sarif;
+pub mod text;
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +18,16 @@ pub enum Severity {
     Info,
     Warning,
     Error,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
+    }
 }
 
 /// What besides the text a finding depends on, so that a command can decide how much it weighs.
@@ -64,6 +81,25 @@ pub struct Fix {
 pub struct Edit {
     pub span: Span,
     pub text: String,
+}
+
+/// A line and a column for people and for other programs, both counted from 1, the column in
+/// characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Position {
+    pub line: u32,
+    pub column: u32,
+}
+
+impl Position {
+    /// Where the byte at `offset` stands. A byte that is no text counts as one character.
+    pub fn of(sources: &Sources, file: FileId, offset: u32) -> Position {
+        let text = &sources.get(file).text;
+        let line = text.line(offset);
+        let start = text.line_starts()[line as usize - 1] as usize;
+        let end = (offset as usize).min(text.bytes.len());
+        Position { line, column: text.bytes[start..end].chars().count() as u32 + 1 }
+    }
 }
 
 impl Diagnostic {
