@@ -300,7 +300,7 @@ impl RequestParser {
             Ok(None) => Ok(None),
             Err(error) => {
                 // A bad line in front of the one that is too much is what nginx would have seen first.
-                self.copy(bytes, head);
+                self.copy(&bytes[..self.header_at], head);
                 self.read_headers(limits, head, read_fields_exactly)?;
                 Err(error)
             }

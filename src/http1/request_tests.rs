@@ -191,6 +191,8 @@ fn limits() {
     assert_eq!(refusal(line(64) + &field(129) + "\r\n").0, Err(494));
     assert_eq!(refusal(line(64) + &field(300)[..128]).0, Err(494));
     assert_eq!(refusal(line(64) + "B : x\r\n" + &field(300)).0, Err(400));
+    let bad_behind_the_last_that_fits = line(64) + &field(128) + &field(128) + "B : x\r\n\r\n";
+    assert_eq!(refusal(bad_behind_the_last_that_fits).0, Err(494));
     assert_eq!(parse_with(&[b'\n'; 129], &limits).0, Err(RequestError::InvalidRequest));
     let few = HeadLimits { max_headers: 1, ..HeadLimits::default() };
     let (outcome, _) = parse_with(b"GET / HTTP/1.0\r\nA: 1\r\nX_X: 2\r\nB: 3\r\n\r\n", &few);
