@@ -4,8 +4,10 @@
 //! bytes in one of them. A file included twice is two sources that share one text, so that a span
 //! knows by which `include` it was reached.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -113,6 +115,11 @@ impl Sources {
         FileId(self.files.len() as u32 - 1)
     }
 
+    /// Gives a source the text that was read for it.
+    pub fn set_text(&mut self, file: FileId, text: Arc<Text>) {
+        self.files[file.0 as usize].text = text;
+    }
+
     pub fn get(&self, file: FileId) -> &Source {
         &self.files[file.0 as usize]
     }
@@ -153,4 +160,110 @@ pub trait Files {
 
     /// What a glob pattern names, sorted as glob(3) sorts.
     fn glob(&self, pattern: &Path) -> io::Result<Vec<PathBuf>>;
+}
+
+/// The files of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    /// As nginx does, reads as many bytes as the file says it has: nothing of a device or a pipe,
+    /// which therefore can neither block nor go on for ever.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let found = fs::metadata(path)?;
+        if found.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !found.is_file() {
+            return Ok(Vec::new());
+        }
+        let mut bytes = Vec::with_capacity(found.len() as usize);
+        File::open(path)?.take(found.len()).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn glob(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        let pattern = posix_pattern(pattern)?;
+        let found = glob::glob_with(&pattern, GLOB).map_err(not_a_pattern)?;
+        // glob(3) passes over directories it may not read.
+        let mut paths: Vec<PathBuf> = found.filter_map(Result::ok).collect();
+        paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
+        Ok(paths)
+    }
+}
+
+/// Files that a test wrote down: path to content.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(pub BTreeMap<PathBuf, Vec<u8>>);
+
+impl<P: Into<PathBuf>, B: Into<Vec<u8>>, const N: usize> From<[(P, B); N]> for Memory {
+    fn from(files: [(P, B); N]) -> Memory {
+        Memory(files.into_iter().map(|(path, bytes)| (path.into(), bytes.into())).collect())
+    }
+}
+
+impl Files for Memory {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn glob(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        let pattern = glob::Pattern::new(&posix_pattern(pattern)?).map_err(not_a_pattern)?;
+        let paths = self.0.keys().filter(|path| pattern.matches_path_with(path, GLOB));
+        Ok(paths.cloned().collect())
+    }
+}
+
+/// A `*` matches neither a slash nor a dot at the start of a name, as in glob(3).
+const GLOB: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// A pattern of glob(3) in the words of the `glob` crate: `**` is no more than `*`, a backslash
+/// quotes, a bracket that is never closed is a bracket, and `[^…]` is `[!…]`.
+fn posix_pattern(pattern: &Path) -> io::Result<String> {
+    let written = pattern.to_str().ok_or_else(|| not_a_pattern("it is not UTF-8"))?;
+    let mut translated = String::with_capacity(written.len());
+    let mut rest = written;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '*' => {
+                translated.push('*');
+                rest = rest.trim_start_matches('*');
+            }
+            '\\' => {
+                if let Some(quoted) = rest.chars().next() {
+                    translated.push_str(&glob::Pattern::escape(quoted.encode_utf8(&mut [0; 4])));
+                    rest = &rest[quoted.len_utf8()..];
+                }
+            }
+            '[' => match set_end(rest) {
+                None => translated.push_str("[[]"),
+                Some(end) => {
+                    let set = &rest[..end];
+                    translated.push('[');
+                    translated.push_str(&set.strip_prefix('^').map_or(set.into(), |set| format!("!{set}")));
+                    translated.push(']');
+                    rest = &rest[end + 1..];
+                }
+            },
+            _ => translated.push(c),
+        }
+    }
+    Ok(translated)
+}
+
+/// Where the `]` that closes a set stands; one that comes first is a member of the set.
+fn set_end(behind_bracket: &str) -> Option<usize> {
+    let members = behind_bracket.trim_start_matches(['!', '^']);
+    let skipped = behind_bracket.len() - members.len();
+    let first = members.chars().next()?.len_utf8();
+    members[first..].find(']').map(|at| skipped + first + at)
+}
+
+fn not_a_pattern(why: impl fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("not a file name pattern: {why}"))
 }

@@ -1,10 +1,30 @@
 //! Text to [`Tree`]: the configuration as it is written, every word with its span.
 //!
-//! Knows no directive but `include`, and the suffix `_by_lua_block`. Start at [`load`].
+//! Knows no directive but `include` (and that `geo` reads it differently), and the suffix
+//! `_by_lua_block`. Start at [`load`]. A text that nginx accepts is read as nginx reads it; a text
+//! that it refuses is read as it was most likely meant, and each mistake is told. `words` cuts the
+//! text, `statements` finds where one ends, `blocks` pairs the braces (with `repair` where they do
+//! not pair), `include` puts it all into the tree. The grammar is `grammar/nginx.ebnf`.
+
+mod blocks;
+mod comments;
+mod include;
+mod lines;
+mod lua;
+mod repair;
+mod statements;
+mod words;
+
+use std::fmt;
 
 use bstr::BString;
 
 use crate::source::{Sources, Span};
+
+pub use blocks::MAX_DEPTH;
+pub use comments::{Note, note};
+pub use include::{MAX_BYTES, MAX_INCLUDES, Reader, load, load_text};
+pub use statements::{BUFFER, MAX_MISTAKES};
 
 /// Names one directive of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,10 +84,69 @@ pub enum Quote {
     Double,
 }
 
+impl Quote {
+    pub fn byte(self) -> u8 {
+        match self {
+            Quote::Single => b'\'',
+            Quote::Double => b'"',
+        }
+    }
+}
+
+impl fmt::Display for Quote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Quote::Single { "'" } else { "\"" })
+    }
+}
+
 /// A comment, from its `#` to the end of the line.
 #[derive(Clone, Copy, Debug)]
 pub struct Comment {
     pub span: Span,
+}
+
+impl Comment {
+    /// What it says to wsproxy, if it is addressed to it.
+    pub fn note<'a>(&self, sources: &'a Sources) -> Option<Note<'a>> {
+        note(sources.bytes(self.span))
+    }
+}
+
+/// What somebody who knows directives can tell about a text that is known to be wrong, so that the
+/// mistake is found where it was made. What is accepted never depends on it.
+pub trait Hints {
+    /// Whether there is a directive of this name.
+    fn is_directive(&self, name: &[u8]) -> bool;
+
+    /// Whether nginx is sure to refuse a directive of this shape; `false` where in doubt.
+    fn is_refused(&self, shape: &Shape) -> bool;
+}
+
+/// What a directive looks like from afar.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    /// The name of the block it stands in; `None` if that is not known, or the outermost level.
+    pub block: Option<&'a [u8]>,
+    pub name: &'a [u8],
+    /// How many arguments it has.
+    pub args: usize,
+    /// Whether it has a block.
+    pub opens: bool,
+}
+
+/// Knows nothing but what names of directives look like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHints;
+
+impl Hints for NoHints {
+    fn is_directive(&self, name: &[u8]) -> bool {
+        name.len() > 1
+            && name.iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'0'..=b'9'))
+    }
+
+    fn is_refused(&self, _: &Shape) -> bool {
+        false
+    }
 }
 
 impl Tree {

@@ -1,0 +1,205 @@
+//! Statements to statements whose braces pair.
+//!
+//! Where nginx finds every `{` closed and every `}` opened, nothing changes. Where it does not,
+//! [`super::repair`] is asked what was meant, and each change is one mistake told.
+
+use super::lines::Lines;
+use super::repair::{self, Repair};
+use super::statements::{MAX_MISTAKES, Statement, Statements, What};
+use super::{Hints, words};
+use crate::diagnostics::{Diagnostic, Edit, Fix};
+use crate::source::{FileId, Span, Text};
+
+/// Makes the braces of a text pair; `outer` is the block in which the text is included.
+pub(super) fn pair(
+    text: &Text,
+    file: FileId,
+    outer: Option<&[u8]>,
+    hints: &dyn Hints,
+    statements: &mut Statements,
+    mistakes: &mut Vec<Diagnostic>,
+) {
+    let Balance { paired, too_deep } = balance(statements);
+    if let Some(at) = too_deep {
+        return cut_off(file, at, statements, mistakes);
+    }
+    if paired {
+        return;
+    }
+    let repairs = repair::repairs(text, statements, outer, hints);
+    let telling = Telling { text, lines: Lines::new(text), file, statements };
+    let told = repairs
+        .iter()
+        .take(MAX_MISTAKES)
+        .map(|(at, repair)| telling.tell(*at as usize, *repair))
+        .collect::<Vec<_>>();
+    let closes = told.iter().map(|found| found.span().start).collect::<Vec<_>>();
+    mistakes.extend(told);
+    apply(statements, &repairs, &closes);
+}
+
+/// How deep blocks may stand in one another, all includes together. nginx has no limit of its own;
+/// whoever walks the tree calls itself once per level.
+pub const MAX_DEPTH: usize = 1_200;
+
+struct Balance {
+    paired: bool,
+    /// The first statement that stands deeper than [`MAX_DEPTH`].
+    too_deep: Option<usize>,
+}
+
+fn balance(statements: &Statements) -> Balance {
+    let mut depth = 0usize;
+    let mut paired = true;
+    for (at, statement) in statements.list.iter().enumerate() {
+        match statement.what {
+            What::Open => depth += 1,
+            What::Close if depth == 0 => paired = false,
+            What::Close => depth -= 1,
+            What::Simple | What::Lua | What::Comment => {}
+        }
+        if depth > MAX_DEPTH {
+            return Balance { paired, too_deep: Some(at) };
+        }
+    }
+    Balance { paired: paired && depth == 0, too_deep: None }
+}
+
+fn cut_off(file: FileId, at: usize, statements: &mut Statements, mistakes: &mut Vec<Diagnostic>) {
+    let end = statements.list[at].end.clone();
+    mistakes.push(too_deep(Span { file, start: end.start, end: end.end }));
+    statements.list.truncate(at);
+    let mut depth = 0usize;
+    for statement in &statements.list {
+        match statement.what {
+            What::Open => depth += 1,
+            What::Close => depth = depth.saturating_sub(1),
+            What::Simple | What::Lua | What::Comment => {}
+        }
+    }
+    statements.list.extend(std::iter::repeat_n(missing_close(end.start), depth));
+}
+
+/// What is said where a block stands too deep.
+pub(super) fn too_deep(span: Span) -> Diagnostic {
+    Diagnostic::error("too-deep", span, format!("blocks are nested more than {MAX_DEPTH} levels deep"))
+        .here("nothing is read from here on")
+        .note("nginx has no such limit, but needs stack for each level; so does wsproxy")
+}
+
+fn missing_close(at: u32) -> Statement {
+    Statement { what: What::Close, words: 0..0, end: at..at }
+}
+
+/// Makes the changes; `places` is where each was told, and so where a `}` is thought to stand.
+fn apply(statements: &mut Statements, repairs: &[(u32, Repair)], places: &[u32]) {
+    let mut changed = Vec::with_capacity(statements.list.len() + repairs.len());
+    let mut repairs = repairs.iter().enumerate().peekable();
+    for (at, statement) in statements.list.iter().enumerate() {
+        let mut kept = Some(statement.clone());
+        while let Some((nth, (_, repair))) = repairs.next_if(|(_, (about, _))| *about as usize == at) {
+            match repair {
+                Repair::CloseBefore { .. } => changed
+                    .push(missing_close(places.get(nth).copied().unwrap_or(statements.start(statement)))),
+                Repair::Drop => kept = None,
+                Repair::Open => kept = Some(Statement { what: What::Open, ..statement.clone() }),
+            }
+        }
+        changed.extend(kept);
+    }
+    let end = statements.list.last().map_or(0, |last| last.end.end);
+    changed.extend(repairs.map(|(nth, _)| missing_close(places.get(nth).copied().unwrap_or(end))));
+    statements.list = changed;
+}
+
+/// Turns a change into words.
+struct Telling<'a> {
+    text: &'a Text,
+    lines: Lines<'a>,
+    file: FileId,
+    statements: &'a Statements,
+}
+
+impl Telling<'_> {
+    fn tell(&self, at: usize, repair: Repair) -> Diagnostic {
+        match repair {
+            Repair::CloseBefore { opener } => self.missing(at, opener as usize),
+            Repair::Drop => self.surplus(at),
+            Repair::Open => self.not_opened(at),
+        }
+    }
+
+    fn missing(&self, at: usize, opener: usize) -> Diagnostic {
+        let block = &self.statements.list[opener];
+        let name = self.name(block);
+        let place = self.place_of_missing(at, opener);
+        let indent = " ".repeat(self.lines.indent(self.statements.start(block)) as usize);
+        let edit = if self.lines.is_first(place) { "}".into() } else { format!("\n{indent}}}") };
+        Diagnostic::error("missing-brace", self.span(place, place), "unexpected end of file, expecting \"}\"")
+            .here(format!("the block of \"{name}\" should end here"))
+            .also(self.span(block.end.start, block.end.end), "and begins here")
+            .fix(self.fix("add the missing \"}\"", place, place, edit))
+    }
+
+    /// Where the `}` was most likely forgotten or lost: on the line behind what stands in the block,
+    /// if that line is free, or else right behind what stands there. A comment that is farther to
+    /// the right than the block begins stands in the block.
+    fn place_of_missing(&self, at: usize, opener: usize) -> u32 {
+        let indent = self.lines.indent(self.statements.start(&self.statements.list[opener]));
+        let last = self.statements.list[..at].iter().rposition(|s| s.what != What::Comment).unwrap_or(0);
+        let next = self.statements.list[at..].iter().find(|s| s.what != What::Comment);
+        let to = next.map_or(self.lines.written(), |next| self.lines.of(self.statements.start(next)));
+        let mut end = self.statements.list[last].end.end;
+        for comment in self.statements.list[last + 1..].iter().take_while(|s| s.what == What::Comment) {
+            if self.lines.of(comment.end.start) == self.lines.of(end)
+                || self.lines.indent(comment.end.start) > indent
+            {
+                end = comment.end.end;
+            }
+        }
+        let behind = self.lines.of(end) + 1;
+        let free = behind < to && matches!(self.lines.first_byte(behind), b'\n' | b'#');
+        if free { self.lines.start(behind) + self.lines.space(behind) } else { end }
+    }
+
+    fn surplus(&self, at: usize) -> Diagnostic {
+        let brace = &self.statements.list[at].end;
+        Diagnostic::error("surplus-brace", self.span(brace.start, brace.end), "unexpected \"}\"")
+            .here("this \"}\" closes a block that goes on, or none at all")
+            .fix(self.fix("remove it", brace.start, brace.end, String::new()))
+    }
+
+    fn not_opened(&self, at: usize) -> Diagnostic {
+        let statement = &self.statements.list[at];
+        let name = self.name(statement);
+        let (start, end) = (statement.end.start, statement.end.end);
+        Diagnostic::error(
+            "missing-open-brace",
+            self.span(start, end),
+            format!("directive \"{name}\" has no opening \"{{\""),
+        )
+        .here("expected \"{\": what follows is written as its block")
+        .fix(self.fix(
+            "open the block",
+            start,
+            end,
+            if start == end { " {".into() } else { "{".into() },
+        ))
+    }
+
+    fn fix(&self, title: &str, start: u32, end: u32, text: String) -> Fix {
+        Fix { title: title.into(), safe: false, edits: vec![Edit { span: self.span(start, end), text }] }
+    }
+
+    fn name(&self, statement: &Statement) -> bstr::BString {
+        let words = self.statements.words(statement);
+        words
+            .first()
+            .map(|word| words::meaning(&self.text.bytes[word.start as usize..word.end as usize], None))
+            .unwrap_or_default()
+    }
+
+    fn span(&self, start: u32, end: u32) -> Span {
+        Span { file: self.file, start, end }
+    }
+}

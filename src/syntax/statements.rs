@@ -1,0 +1,503 @@
+//! Tokens to statements: `name args ;`, `name args {`, `}`. Knows no nesting.
+//!
+//! A text that nginx accepts is cut exactly as nginx cuts it. Where a text cannot be accepted, this
+//! finds the place where the writer went wrong (an open quote, a forgotten `;`) and goes on from
+//! there as if it had been written right.
+
+use std::ops::Range;
+
+use super::lines::Lines;
+use super::words::{self, Kind, Token, is_space};
+use super::{Hints, Quote, Shape, lua};
+use crate::diagnostics::Diagnostic;
+use crate::source::{FileId, Span, Text};
+
+/// What nginx reads a file through: no word, with the delimiter behind it, may be longer.
+/// (`NGX_CONF_BUFFER` in ngx_conf_file.c)
+pub const BUFFER: usize = 4096;
+
+/// Mistakes in one file after which the rest of it is not read.
+pub const MAX_MISTAKES: usize = 50;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Words and a `;`.
+    Simple,
+    /// Words and a `{`; without words where they are missing.
+    Open,
+    /// A `}`.
+    Close,
+    /// Words and `{ … }` around a text in Lua.
+    Lua,
+    /// A comment; its place is `end`.
+    Comment,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Statement {
+    pub what: What,
+    /// Which of [`Statements::words`].
+    pub words: Range<u32>,
+    /// The bytes of the `;`, of the brace or of the braces around Lua; empty where it is missing.
+    pub end: Range<u32>,
+}
+
+/// A text cut into statements.
+#[derive(Debug, Default)]
+pub(super) struct Statements {
+    pub list: Vec<Statement>,
+    pub words: Vec<Token>,
+}
+
+impl Statements {
+    pub fn words(&self, statement: &Statement) -> &[Token] {
+        &self.words[statement.words.start as usize..statement.words.end as usize]
+    }
+
+    /// The first byte of a statement.
+    pub fn start(&self, statement: &Statement) -> u32 {
+        self.words(statement).first().map_or(statement.end.start, |word| word.start)
+    }
+}
+
+/// How a text is to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum From {
+    File,
+    /// A file that another includes.
+    Included,
+    /// The text of `-g`: words of any length, no blocks.
+    CommandLine,
+}
+
+/// Cuts a text into statements; `mistakes` gets what nginx would refuse.
+pub(super) fn cut(
+    text: &Text,
+    file: FileId,
+    from: From,
+    hints: &dyn Hints,
+    mistakes: &mut Vec<Diagnostic>,
+) -> Statements {
+    let mut cutter = Cutter {
+        bytes: &text.bytes,
+        lines: Lines::new(text),
+        file,
+        from,
+        hints,
+        mistakes,
+        done: Statements::default(),
+        first_word: 0,
+        quotes_from: 0,
+        at: 0,
+    };
+    cutter.run();
+    cutter.done
+}
+
+struct Cutter<'a> {
+    bytes: &'a [u8],
+    lines: Lines<'a>,
+    file: FileId,
+    from: From,
+    hints: &'a dyn Hints,
+    mistakes: &'a mut Vec<Diagnostic>,
+    done: Statements,
+    /// The first word of the statement that is being read.
+    first_word: usize,
+    /// Words before this one are not blamed for an open quote any more.
+    quotes_from: usize,
+    at: u32,
+}
+
+impl Cutter<'_> {
+    fn run(&mut self) {
+        self.strange_bytes();
+        let limit = self.mistakes.len() + MAX_MISTAKES;
+        while let Some(token) = words::token(self.bytes, self.at) {
+            self.at = token.end;
+            self.take(token);
+            if self.mistakes.len() >= limit {
+                return self.give_up();
+            }
+        }
+        if self.pending() {
+            self.missing_semicolons(None);
+        }
+    }
+
+    /// A byte-order mark, and a NUL.
+    fn strange_bytes(&mut self) {
+        if self.bytes.starts_with(BYTE_ORDER_MARK) {
+            let message =
+                "the file begins with a byte-order mark, which nginx takes for a part of the first word";
+            let span = self.span(0..BYTE_ORDER_MARK.len() as u32);
+            let found = match self.from {
+                // Inside of a map the first word may be anything, so nginx may well accept it.
+                From::Included => Diagnostic::warning("byte-order-mark", span, message),
+                From::File | From::CommandLine => {
+                    self.at = span.end;
+                    Diagnostic::error("byte-order-mark", span, message)
+                }
+            };
+            self.mistakes.push(found.help("save the file as UTF-8 without byte-order mark"));
+        }
+        if let Some(at) = self.bytes.iter().position(|byte| *byte == 0) {
+            let span = self.span(at as u32..at as u32 + 1);
+            let found = Diagnostic::warning("nul", span, "a NUL byte")
+                .note("nginx reads it as a part of a word, and then mostly takes the word to end there");
+            self.mistakes.push(found);
+        }
+    }
+
+    fn take(&mut self, token: Token) {
+        match token.kind {
+            Kind::Comment => self.comment(token),
+            Kind::Semicolon if !self.pending() => self.unexpected(token, ";"),
+            Kind::Semicolon => self.end(What::Simple, token.start..token.end),
+            Kind::Open => self.open(token),
+            Kind::Close => self.close(token),
+            Kind::Word(quote) => self.word(token, quote),
+            Kind::OpenQuote(quote) => {
+                self.done.words.push(token);
+                let found = match self.bytes.len() - (token.start as usize + 1) > BUFFER
+                    && self.from != From::CommandLine
+                {
+                    true => format!("too long parameter, probably missing terminating \"{quote}\" character"),
+                    false => self.end_of_text(),
+                };
+                self.blame_a_quote(found, None);
+            }
+        }
+    }
+
+    fn pending(&self) -> bool {
+        self.done.words.len() > self.first_word
+    }
+
+    fn end(&mut self, what: What, end: Range<u32>) {
+        let words = self.first_word as u32..self.done.words.len() as u32;
+        self.first_word = self.done.words.len();
+        self.done.list.push(Statement { what, words, end });
+    }
+
+    fn comment(&mut self, token: Token) {
+        let empty = self.first_word as u32..self.first_word as u32;
+        self.done.list.push(Statement { what: What::Comment, words: empty, end: token.start..token.end });
+        if self.too_long(token.start, token.end) {
+            self.started_too_long(token);
+        }
+    }
+
+    /// A word ended, and with it what nginx keeps in its buffer.
+    fn word(&mut self, token: Token, quote: Option<Quote>) {
+        self.done.words.push(token);
+        let next = self.bytes.get(token.end as usize).copied();
+        let space = next.is_some_and(is_space) as u32;
+        let Some(quote) = quote else {
+            if self.too_long(token.start, token.end + space) {
+                self.started_too_long(token);
+            }
+            return;
+        };
+        if self.too_long(token.start + 1, token.end - 1) {
+            let found = format!("too long parameter, probably missing terminating \"{quote}\" character");
+            return self.blame_a_quote(found, None);
+        }
+        if self.too_long(token.start + 1, token.end + space) {
+            self.started_too_long(token);
+        }
+        if let Some(byte) = next.filter(|byte| !is_space(*byte) && !matches!(byte, b';' | b'{' | b')')) {
+            let found = format!("unexpected \"{}\"", bstr::BStr::new(&[byte]));
+            self.blame_a_quote(found, Some(token.end));
+        }
+    }
+
+    /// Whether nginx runs out of buffer: it began to keep bytes at `start` and still does when it
+    /// wants the byte at `last`.
+    fn too_long(&self, start: u32, last: u32) -> bool {
+        let limit = start as usize + BUFFER;
+        self.from != From::CommandLine && last as usize >= limit && self.bytes.len() > limit
+    }
+
+    fn started_too_long(&mut self, token: Token) {
+        let inside = token.start + matches!(token.kind, Kind::Word(Some(_))) as u32;
+        let begin = &self.bytes[inside as usize..inside as usize + 10];
+        let message = format!("too long parameter \"{}...\" started", bstr::BStr::new(begin));
+        let what = if token.kind == Kind::Comment { "comment" } else { "word" };
+        let found = Diagnostic::error("too-long-parameter", self.span(token.start..inside + 10), message)
+            .here(format!("this {what} has {} bytes", token.end - token.start))
+            .note(format!("nginx reads through a buffer of {BUFFER} bytes, and a {what} has to fit into it"));
+        self.mistakes.push(found);
+    }
+
+    fn unexpected(&mut self, token: Token, what: &str) {
+        let found = Diagnostic::error(
+            "unexpected",
+            self.span(token.start..token.end),
+            format!("unexpected \"{what}\""),
+        );
+        let found = match what {
+            ";" => found.here("there is no directive for it to end").help("remove it"),
+            _ => found.here("there is no directive whose block it could open"),
+        };
+        self.mistakes.push(found);
+    }
+
+    fn open(&mut self, token: Token) {
+        if self.from == From::CommandLine {
+            let message = "block directives are not supported in -g option";
+            let span = self.span(token.start..token.end);
+            self.mistakes.push(Diagnostic::error("block-on-command-line", span, message));
+            self.at = self.bytes.len() as u32;
+            self.done.words.truncate(self.first_word);
+            return;
+        }
+        if !self.pending() {
+            self.unexpected(token, "{");
+            return self.end(What::Open, token.start..token.end);
+        }
+        self.swallowed_before_block();
+        let name = self.done.words[self.first_word];
+        if !self.meaning(name).ends_with(b"_by_lua_block") {
+            return self.end(What::Open, token.start..token.end);
+        }
+        let end = lua::block_end(self.bytes, token.end).unwrap_or_else(|| self.unclosed_lua(token));
+        self.at = end;
+        self.end(What::Lua, token.start..end);
+    }
+
+    /// `listen 80` and on the next line `location / {`: no simple directive has a block, so a `;`
+    /// is missing, if the line below starts with a directive that has one.
+    fn swallowed_before_block(&mut self) {
+        let words = &self.done.words[self.first_word..];
+        let name = self.meaning(words[0]);
+        let refused = |at: usize| {
+            let name = self.meaning(words[at]);
+            self.hints.is_refused(&Shape {
+                block: None,
+                name: &name,
+                args: words.len() - at - 1,
+                opens: true,
+            })
+        };
+        if !refused(0) {
+            return;
+        }
+        let starts_block = |at: &usize| {
+            self.lines.is_first(words[*at].start)
+                && !refused(*at)
+                && self.hints.is_directive(&self.meaning(words[*at]))
+        };
+        let Some(at) = (1..words.len()).rev().find(starts_block) else { return };
+        let behind = self.done.words.split_off(self.first_word + at);
+        let found = format!("directive \"{name}\" is not terminated by \";\"");
+        self.missing_semicolons(Some(found));
+        self.done.words.extend(behind);
+    }
+
+    fn close(&mut self, token: Token) {
+        if self.pending() {
+            self.missing_semicolons(Some("unexpected \"}\"".into()));
+        }
+        self.end(What::Close, token.start..token.end);
+    }
+
+    /// The words that were read need a `;`, or several: one where each directive ends.
+    fn missing_semicolons(&mut self, found: Option<String>) {
+        let words = self.done.words.split_off(self.first_word);
+        let directives = words.chunk_by(|_, word| !self.starts_directive(words[0], *word));
+        let ended: Vec<Vec<Token>> = directives.map(<[Token]>::to_vec).collect();
+        for words in ended {
+            let last = words[words.len() - 1].end;
+            let name = words::meaning(self.written(words[0]), None);
+            self.done.words.extend(words);
+            let message = found.clone().unwrap_or_else(|| self.end_of_text());
+            let missing = Diagnostic::error("missing-semicolon", self.span(last..last), message)
+                .here(format!("a \";\" is missing behind the last argument of \"{name}\""));
+            self.mistakes.push(missing);
+            self.end(What::Simple, last..last);
+        }
+    }
+
+    /// Whether a word looks like the start of a directive of its own: the first on its line, as far
+    /// to the right as the directive `first` begins, and named like one.
+    fn starts_directive(&self, first: Token, word: Token) -> bool {
+        word.kind == Kind::Word(None)
+            && self.lines.is_first(word.start)
+            && self.lines.is_first(first.start)
+            && self.lines.indent(word.start) == self.lines.indent(first.start)
+            && self.hints.is_directive(&self.meaning(word))
+    }
+
+    fn end_of_text(&self) -> String {
+        match self.from {
+            From::File | From::Included => "unexpected end of file, expecting \";\" or \"}\"".into(),
+            From::CommandLine => "unexpected end of parameter, expecting \";\"".into(),
+        }
+    }
+
+    /// nginx stumbled because a quote is open. Finds the quote that was meant to be closed earlier,
+    /// and goes on reading behind its line.
+    ///
+    /// `stumbled` is the byte right behind a closing quote that should not be there.
+    fn blame_a_quote(&mut self, found: String, stumbled: Option<u32>) {
+        let Some(at) = self.open_quote() else {
+            return self.missing_space(found, stumbled);
+        };
+        self.rewind(at);
+        let token = self.done.words[at];
+        let end = self.words_end(token.start);
+        let quote = &self.bytes[token.start as usize..token.start as usize + 1];
+        let mut blamed = Diagnostic::error("open-quote", self.span(token.start..end), found)
+            .here(format!("the quote {} that opens here is not closed on this line", bstr::BStr::new(quote)))
+            .help("close the quote, or remove it");
+        if let Some(stumbled) = stumbled {
+            blamed = blamed.also(self.span(stumbled..stumbled + 1), "nginx stumbles only here");
+        }
+        self.mistakes.push(blamed);
+        self.done.words[at] = Token { end, ..token };
+        self.quotes_from = at + 1;
+        self.at = end;
+    }
+
+    /// `"a"b`: what follows the quote, up to the end of the line, is taken for a word of its own.
+    fn missing_space(&mut self, found: String, stumbled: Option<u32>) {
+        self.quotes_from = self.done.words.len();
+        let Some(stumbled) = stumbled else {
+            let token = self.done.words[self.quotes_from - 1];
+            let blamed = Diagnostic::error("open-quote", self.span(token.start..token.start + 1), found)
+                .here("the quote that opens here is never closed");
+            return self.mistakes.push(blamed);
+        };
+        let end = self.words_end(stumbled);
+        self.done.words.push(Token { kind: Kind::Word(None), start: stumbled, end });
+        self.quotes_from = self.done.words.len();
+        self.at = end;
+        let span = self.span(stumbled..stumbled + 1);
+        let blamed = Diagnostic::error("unexpected", span, found)
+            .here("a quoted word ends right before this; a space, \";\" or \"{\" has to follow")
+            .help("separate the words by a space, or escape the quote inside the word by a backslash");
+        self.mistakes.push(blamed);
+    }
+
+    /// Which of the last quoted words over several lines was meant to end on its first line: the
+    /// earliest that looks like it, or the last one if it did not end at all.
+    fn open_quote(&self) -> Option<usize> {
+        let from = self.quotes_from.max(self.done.words.len().saturating_sub(MAX_WORDS_BACK));
+        let last = self.done.words.len() - 1;
+        let mut found = None;
+        for at in (from..=last).rev() {
+            let word = self.done.words[at];
+            if !matches!(word.kind, Kind::Word(Some(_)) | Kind::OpenQuote(_)) || self.on_one_line(word) {
+                continue;
+            }
+            if self.looks_open(word) {
+                found = Some(at);
+            }
+        }
+        let unclosed = matches!(self.done.words[last].kind, Kind::OpenQuote(_));
+        found.or((unclosed || !self.on_one_line(self.done.words[last])).then_some(last))
+    }
+
+    /// A quoted word whose first line ends as a statement does, and whose second line starts as one.
+    fn looks_open(&self, word: Token) -> bool {
+        let Some(end) = self.statement_end(word.start) else { return false };
+        let Some(next) = self.lines.next_written(self.lines.of(word.start)) else { return true };
+        let shape = matches!(self.lines.first_byte(next), b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'}' | b'#' | b'$' | b'~' | b'"' | b'\'' | b'/' | b'0'..=b'9' | b'.' | b'*');
+        let same_block = self.lines.indent_of(next) <= self.lines.indent(word.start);
+        shape && (same_block || self.bytes[end as usize] == b'{')
+    }
+
+    fn on_one_line(&self, word: Token) -> bool {
+        !self.bytes[word.start as usize..word.end as usize].contains(&b'\n')
+    }
+
+    /// The `;` or `{` that ends a statement on the line of `from`, quotes disregarded: behind it
+    /// the line ends, or a comment or a `}` follows.
+    fn statement_end(&self, from: u32) -> Option<u32> {
+        let line = self.rest_of_line(from);
+        let ends = |at: &usize| {
+            let behind = line[at + 1..].trim_ascii_start();
+            matches!(line[*at], b';' | b'{') && matches!(behind.first(), None | Some(b'#' | b'}'))
+        };
+        (1..line.len()).find(ends).map(|at| from + at as u32)
+    }
+
+    /// Where the words of a line end, quotes disregarded.
+    fn words_end(&self, from: u32) -> u32 {
+        let line = self.rest_of_line(from);
+        let end = self.statement_end(from).map_or(line.len(), |end| (end - from) as usize);
+        from + line[..end].trim_ascii_end().len().max(1) as u32
+    }
+
+    fn rest_of_line(&self, from: u32) -> &[u8] {
+        let rest = &self.bytes[from as usize..];
+        rest.split(|byte| *byte == b'\n').next().unwrap_or(rest)
+    }
+
+    /// Forgets all that was read behind the word at `at`.
+    fn rewind(&mut self, at: usize) {
+        let behind = |statement: &Statement| match statement.what {
+            What::Comment => statement.end.start > self.done.words[at].start,
+            _ => statement.words.end as usize > at || statement.end.start > self.done.words[at].start,
+        };
+        let keep = self.done.list.iter().rposition(|statement| !behind(statement)).map_or(0, |last| last + 1);
+        self.first_word = match self.done.list[keep..].iter().find(|s| s.what != What::Comment) {
+            Some(statement) => statement.words.start as usize,
+            None => self.first_word,
+        };
+        self.done.list.truncate(keep);
+        self.done.words.truncate(at + 1);
+        let start = self.done.words[at].start;
+        while self
+            .mistakes
+            .last()
+            .is_some_and(|last| last.span().file == self.file && last.span().start > start)
+        {
+            self.mistakes.pop();
+        }
+    }
+
+    fn unclosed_lua(&mut self, open: Token) -> u32 {
+        let end = self.lines.end_of_block(open.start).unwrap_or(self.bytes.len() as u32);
+        let message = "unexpected end of file, expecting \"}\"";
+        let found = Diagnostic::error("missing-brace", self.span(open.start..open.end), message)
+            .here("the Lua code that begins here is never closed")
+            .note("braces inside Lua strings and comments do not count");
+        self.mistakes.push(found);
+        end
+    }
+
+    fn give_up(&mut self) {
+        let span = self.span(self.at..self.at);
+        let found = Diagnostic::error(
+            "too-many-mistakes",
+            span,
+            "too many mistakes: the rest of the file is not read",
+        );
+        self.mistakes.push(found);
+        self.done.words.truncate(self.first_word);
+    }
+
+    fn meaning(&self, word: Token) -> bstr::BString {
+        let quote = match word.kind {
+            Kind::Word(quote) => quote,
+            Kind::OpenQuote(quote) => Some(quote),
+            _ => None,
+        };
+        words::meaning(self.written(word), quote)
+    }
+
+    fn written(&self, word: Token) -> &[u8] {
+        &self.bytes[word.start as usize..word.end as usize]
+    }
+
+    fn span(&self, range: Range<u32>) -> Span {
+        Span { file: self.file, start: range.start, end: range.end }
+    }
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// How many words back an open quote is looked for.
+const MAX_WORDS_BACK: usize = 64;
