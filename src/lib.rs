@@ -11,5 +11,6 @@ pub mod syntax;
 pub mod http1;
 pub mod net;
 pub mod tunnel;
+pub mod websocket;
 
 pub mod directive;
