@@ -13,7 +13,7 @@ const VERSION: u32 = 1;
 #[derive(Default, Serialize)]
 pub struct Report {
     version: u32,
-    findings: Vec<Finding>,
+    diagnostics: Vec<Finding>,
     summary: Counts,
 }
 
@@ -43,8 +43,10 @@ struct Finding {
 #[derive(Serialize)]
 struct Place {
     file: String,
-    start: Position,
-    end: Position,
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
     /// Bytes from the start of the file.
     offset: u32,
     length: u32,
@@ -80,7 +82,7 @@ struct Replacement {
 impl Report {
     /// Adds the findings of one configuration.
     pub fn add(&mut self, diagnostics: &[Diagnostic], sources: &Sources) {
-        self.findings.extend(diagnostics.iter().map(|diagnostic| finding(diagnostic, sources)));
+        self.diagnostics.extend(diagnostics.iter().map(|diagnostic| finding(diagnostic, sources)));
     }
 
     pub fn render(mut self, summary: Summary) -> String {
@@ -122,10 +124,14 @@ fn replacement(edit: &Edit, sources: &Sources) -> Replacement {
 }
 
 fn place(span: Span, sources: &Sources) -> Place {
+    let start = Position::of(sources, span.file, span.start);
+    let end = Position::of(sources, span.file, span.end);
     Place {
         file: sources.get(span.file).name.to_string(),
-        start: Position::of(sources, span.file, span.start),
-        end: Position::of(sources, span.file, span.end),
+        line: start.line,
+        column: start.column,
+        end_line: end.line,
+        end_column: end.column,
         offset: span.start,
         length: span.end - span.start,
     }

@@ -4,7 +4,6 @@
 //! gathered in order; `text`, `json` and `sarif` print a list of them.
 
 use bstr::ByteSlice;
-use serde::Serialize;
 
 use crate::source::{FileId, Sources, Span};
 
@@ -85,7 +84,7 @@ pub struct Edit {
 
 /// A line and a column for people and for other programs, both counted from 1, the column in
 /// characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     pub line: u32,
     pub column: u32,

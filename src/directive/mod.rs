@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod context;
 pub mod examine;
 pub mod form;
+pub mod fragment;
 pub mod values;
 pub mod variables;
 
