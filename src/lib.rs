@@ -11,6 +11,12 @@ pub mod syntax;
 pub mod http1;
 pub mod net;
 pub mod tunnel;
+pub mod upstream;
 pub mod websocket;
 
 pub mod directive;
+pub mod request;
+
+pub mod features;
+
+pub mod model;

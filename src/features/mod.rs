@@ -1,0 +1,103 @@
+//! One file per NGINX module, and one line per file here.
+//!
+//! A feature's file holds its rows, what a block writes ([`Written`]), what then holds
+//! ([`Settings`]) and what it does with a request. The order in which features act is not here: it
+//! is read in `exchange/life.rs`.
+
+mod row;
+
+pub mod client;
+pub mod core;
+pub mod error_log;
+pub mod error_page;
+pub mod files;
+pub mod headers;
+pub mod listen;
+pub mod location;
+pub mod log;
+pub mod map;
+pub mod proxy;
+pub mod rewrite;
+pub mod upstream;
+pub mod variables;
+pub mod websocket;
+pub mod zones;
+
+pub use row::{Build, Call, Feature, NOT_SERVED, Options, Row, Rows, Set};
+
+/// Every feature. The order is that of `nginx -V`'s modules as far as they are nginx's.
+pub static REGISTER: &[&dyn Rows] = &[
+    &core::FEATURE,
+    &error_log::FEATURE,
+    &listen::FEATURE,
+    &client::FEATURE,
+    &files::FEATURE,
+    &error_page::FEATURE,
+    &location::FEATURE,
+    &rewrite::FEATURE,
+    &map::FEATURE,
+    &headers::FEATURE,
+    &log::FEATURE,
+    &proxy::FEATURE,
+    &upstream::FEATURE,
+    &websocket::FEATURE,
+];
+
+/// What one block says, feature by feature, with nothing for silence.
+#[derive(Default)]
+pub struct Written {
+    pub core: core::Written,
+    pub error_log: error_log::Written,
+    pub listen: listen::Written,
+    pub client: client::Written,
+    pub files: files::Written,
+    pub error_page: error_page::Written,
+    pub location: location::Written,
+    pub rewrite: rewrite::Written,
+    pub map: map::Written,
+    pub headers: headers::Written,
+    pub log: log::Written,
+    pub proxy: proxy::Written,
+    pub upstream: upstream::Written,
+    pub websocket: websocket::Written,
+}
+
+/// What holds at a server or a location, with nothing left to ask.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub error_log: error_log::Settings,
+    pub client: client::Settings,
+    pub files: files::Settings,
+    pub error_page: error_page::Settings,
+    pub headers: headers::Settings,
+    pub log: log::Settings,
+    pub proxy: proxy::Settings,
+    pub websocket: websocket::Settings,
+}
+
+impl Settings {
+    /// What holds in a block that stands in one where `outer` holds.
+    pub fn of(written: &Written, outer: &Settings) -> Settings {
+        let websocket = written.websocket.over(&outer.websocket);
+        Settings {
+            error_log: written.error_log.over(&outer.error_log),
+            client: written.client.over(&outer.client),
+            files: written.files.over(&outer.files),
+            error_page: written.error_page.over(&outer.error_page),
+            headers: written.headers.over(&outer.headers),
+            log: written.log.over(&outer.log),
+            proxy: written.proxy.over(&outer.proxy, websocket.proxy, outer.websocket.proxy),
+            websocket,
+        }
+    }
+}
+
+/// Rows for every variable that features provide.
+pub fn variables() -> impl Iterator<Item = &'static crate::request::Variable> {
+    [variables::ROWS, proxy::VARIABLES, upstream::VARIABLES, websocket::VARIABLES].into_iter().flatten()
+}
+
+/// Rows for every family of variables.
+pub fn prefixes() -> impl Iterator<Item = &'static crate::request::PrefixVariable> {
+    [variables::PREFIXES, upstream::PREFIXES].into_iter().flatten()
+}

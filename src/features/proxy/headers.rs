@@ -1,0 +1,153 @@
+//! What an upstream is told of a request, and what of its answer the client is not told.
+
+use crate::http1::{Known, connection, write_field};
+use crate::request::{Request, Template, Variables};
+
+/// One `proxy_set_header`.
+#[derive(Clone, Debug)]
+pub struct SetHeader {
+    pub name: Box<[u8]>,
+    pub value: Template,
+}
+
+/// What is set unless a location says otherwise; made once for a configuration.
+#[derive(Debug, Default)]
+pub struct Recipe {
+    default: Vec<SetHeader>,
+    /// What `websocket_proxy on` adds.
+    websocket: Vec<SetHeader>,
+}
+
+/// nginx's `ngx_http_proxy_headers`: an empty value leaves the client's header out. The length of
+/// the body and its coding are written by whoever writes the body.
+const DEFAULT: &[(&str, &str)] = &[
+    ("Host", "$proxy_host"),
+    ("Connection", ""),
+    ("TE", ""),
+    ("Keep-Alive", ""),
+    ("Expect", ""),
+    ("Upgrade", ""),
+    ("Proxy-Connection", ""),
+];
+
+const WEBSOCKET: &[(&str, &str)] = &[
+    ("Host", "$http_host"),
+    ("Upgrade", "$http_upgrade"),
+    ("Connection", "$websocket_connection"),
+    ("X-Forwarded-For", "$proxy_add_x_forwarded_for"),
+    ("X-Forwarded-Proto", "$scheme"),
+];
+
+impl Recipe {
+    pub fn new(variables: &mut Variables) -> Recipe {
+        let mut read = |rows: &[(&str, &str)]| {
+            let mut row = |(name, value): &(&str, &str)| SetHeader {
+                name: name.as_bytes().into(),
+                value: Template::read(value.as_bytes(), variables, |_, _| {}).unwrap_or_default(),
+            };
+            rows.iter().map(&mut row).collect()
+        };
+        Recipe { default: read(DEFAULT), websocket: read(WEBSOCKET) }
+    }
+}
+
+/// The headers of a request as a location sends it on.
+#[derive(Debug)]
+pub struct RequestHeaders {
+    /// In nginx's order: those the location sets, then the defaults it does not override. What is
+    /// never sent (an empty text) is only in `replaced`.
+    lines: Vec<SetHeader>,
+    /// The client's headers that do not go on, by name in lower case.
+    replaced: Vec<Box<[u8]>>,
+    /// Whether the location frames the body by headers of its own making.
+    pub sets_length: bool,
+}
+
+impl RequestHeaders {
+    pub fn new(set: &[SetHeader], recipe: &Recipe, websocket: bool) -> RequestHeaders {
+        let mut all: Vec<&SetHeader> = set.iter().collect();
+        let more = if websocket { &recipe.websocket[..] } else { &[] };
+        for header in more.iter().chain(&recipe.default) {
+            if !all.iter().any(|earlier| earlier.name.eq_ignore_ascii_case(&header.name)) {
+                all.push(header);
+            }
+        }
+        let mut replaced: Vec<Box<[u8]>> =
+            all.iter().map(|header| header.name.to_ascii_lowercase().into()).collect();
+        let sets_length = replaced.iter().any(|name| **name == *b"content-length");
+        replaced.extend([b"content-length"[..].into(), b"transfer-encoding"[..].into()]);
+        let sent = |header: &&&SetHeader| header.value.as_literal() != Some(b"");
+        let lines = all.iter().filter(sent).map(|header| (*header).clone()).collect();
+        RequestHeaders { lines, replaced, sets_length }
+    }
+
+    /// Appends the headers as lines, the body's framing excepted; `with_client` has the client's
+    /// own follow those the location sets.
+    ///
+    /// What the client's `Connection` names stays behind (RFC 9110, 7.6.1), unless the location
+    /// sets it; nginx lets such headers through.
+    pub fn write(&self, request: &Request, with_client: bool, out: &mut Vec<u8>) {
+        for header in &self.lines {
+            let start = out.len();
+            out.extend_from_slice(&header.name);
+            out.extend_from_slice(b": ");
+            let value = out.len();
+            header.value.render(request, out);
+            if out.len() == value {
+                out.truncate(start);
+            } else {
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        if !with_client {
+            return;
+        }
+        let headers = &request.head.headers;
+        for (name, value, known) in headers.iter() {
+            let replaced = self.replaced.iter().any(|other| other.eq_ignore_ascii_case(name));
+            if !replaced && !connection::is_hop_by_hop(headers, name, known) {
+                write_field(name, value, out);
+            }
+        }
+    }
+}
+
+/// What nginx never hands to a client, unless `proxy_pass_header` names it.
+const HIDDEN: &[&str] = &[
+    "date",
+    "server",
+    "x-pad",
+    "x-accel-expires",
+    "x-accel-redirect",
+    "x-accel-limit-rate",
+    "x-accel-buffering",
+    "x-accel-charset",
+];
+
+/// The headers of an answer that do not reach the client.
+#[derive(Debug)]
+pub struct Unwanted {
+    names: Vec<Box<[u8]>>,
+}
+
+impl Unwanted {
+    /// nginx's own, without the passed, and with the hidden.
+    pub fn new(hidden: &[Box<[u8]>], passed: &[Box<[u8]>]) -> Unwanted {
+        let own = HIDDEN.iter().map(|name| Box::from(name.as_bytes()));
+        let own = own.filter(|name: &Box<[u8]>| !passed.contains(name));
+        Unwanted { names: own.chain(hidden.iter().cloned()).collect() }
+    }
+
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.names.iter().any(|unwanted| unwanted.eq_ignore_ascii_case(name))
+    }
+}
+
+/// `$proxy_add_x_forwarded_for`: what the client sent, and the client.
+pub fn add_x_forwarded_for(request: &Request, out: &mut Vec<u8>) -> bool {
+    for value in request.head.headers.all(Known::XForwardedFor) {
+        out.extend_from_slice(value);
+        out.extend_from_slice(b", ");
+    }
+    super::super::variables::remote_addr(request, out)
+}

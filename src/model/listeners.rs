@@ -1,0 +1,118 @@
+//! Listeners: one for each address, and the servers that answer there
+//! (`ngx_http_add_listen`, `ngx_http_add_addresses`).
+
+use std::collections::HashMap;
+
+use crate::diagnostics::Diagnostic;
+use crate::features::listen::{Listen, ListenAddress, ServerName};
+use crate::net;
+use crate::source::{Place, Span};
+
+use super::{Hosts, ServerId};
+
+/// An address to accept connections on.
+#[derive(Debug)]
+pub struct Listener {
+    pub address: ListenAddress,
+    pub socket: net::ListenOptions,
+    pub hosts: Hosts,
+    /// The line that named it first.
+    pub place: Place,
+}
+
+/// What a server says of itself.
+pub struct Listening<'a> {
+    pub server: ServerId,
+    pub listens: &'a [Listen],
+    pub names: &'a [(ServerName, Span)],
+}
+
+/// Puts servers to addresses; conflicts are said.
+pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listener> {
+    let mut listeners: Vec<(Listener, State)> = Vec::new();
+    let mut by_address: HashMap<ListenAddress, usize> = HashMap::new();
+    for server in servers {
+        let mut own: HashMap<&ListenAddress, Span> = HashMap::new();
+        for listen in server.listens {
+            if let Some(earlier) = own.insert(&listen.address, listen.span) {
+                let message = format!("a duplicate listen {}", shown(&listen.address));
+                let finding = Diagnostic::error("duplicate-listen", listen.span, message);
+                found.push(finding.also(earlier, "the earlier one of this server"));
+                continue;
+            }
+            let index = *by_address.entry(listen.address.clone()).or_insert_with(|| {
+                listeners.push((
+                    Listener {
+                        address: listen.address.clone(),
+                        socket: net::ListenOptions::default(),
+                        hosts: Hosts::new(server.server),
+                        place: listen.place.clone(),
+                    },
+                    State::default(),
+                ));
+                listeners.len() - 1
+            });
+            let (listener, state) = &mut listeners[index];
+            state.add(listener, listen, server.server, found);
+            for (name, span) in server.names {
+                if !listener.hosts.add(name, server.server) {
+                    let message = format!(
+                        "conflicting server name \"{}\" on {}, ignored",
+                        String::from_utf8_lossy(&name.text()),
+                        shown(&listen.address)
+                    );
+                    found.push(Diagnostic::warning("conflicting-server-name", *span, message));
+                }
+            }
+        }
+    }
+    listeners.into_iter().map(|(listener, _)| listener).collect()
+}
+
+#[derive(Default)]
+struct State {
+    socket: Option<Span>,
+    default: Option<Span>,
+}
+
+impl State {
+    fn add(
+        &mut self,
+        listener: &mut Listener,
+        listen: &Listen,
+        server: ServerId,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        let address = shown(&listen.address);
+        if listen.socket_written {
+            if let Some(earlier) = self.socket {
+                let message = format!("duplicate listen options for {address}");
+                let finding = Diagnostic::error("duplicate-listen", listen.span, message)
+                    .also(earlier, "they were given here")
+                    .help("an address has one socket: give its options at one \"listen\" only");
+                found.push(finding);
+                return;
+            }
+            self.socket = Some(listen.span);
+            listener.socket = listen.socket.clone();
+        }
+        if listen.default_server {
+            if let Some(earlier) = self.default {
+                let message = format!("a duplicate default server for {address}");
+                let finding = Diagnostic::error("duplicate-default-server", listen.span, message)
+                    .also(earlier, "the default server of this address");
+                found.push(finding);
+                return;
+            }
+            self.default = Some(listen.span);
+            listener.hosts.default = server;
+        }
+    }
+}
+
+fn shown(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Known(address) => address.to_string(),
+        ListenAddress::Name { host, port } => format!("{host}:{port}"),
+    }
+}

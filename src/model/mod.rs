@@ -1,0 +1,100 @@
+//! What a configuration means: resolved, immutable, without locks, sockets or clocks.
+//!
+//! Start at [`read`]: Tree in, [`Model`] and everything there is to say about it out.
+
+mod build;
+mod finish;
+mod hosts;
+mod listeners;
+mod locations;
+mod walk;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::features::rewrite::Step;
+use crate::features::{Settings, core, error_log, proxy};
+use crate::request::Variables;
+use crate::source::Place;
+use crate::upstream::GroupSpec;
+
+pub use build::read;
+pub use hosts::Hosts;
+pub use listeners::Listener;
+pub use locations::{Found, Kind, Locations};
+
+/// A configuration.
+#[derive(Debug)]
+pub struct Model {
+    pub main: core::Settings,
+    pub error_log: error_log::Settings,
+    /// Servers to run; empty without an `http` block.
+    pub http: Http,
+}
+
+/// Names a server of an [`Http`].
+pub type ServerId = usize;
+
+/// Names a location of an [`Http`].
+pub type LocationId = usize;
+
+/// The `http` block.
+#[derive(Debug, Default)]
+pub struct Http {
+    pub listeners: Vec<Listener>,
+    pub servers: Vec<Server>,
+    pub locations: Vec<Location>,
+    pub variables: Arc<Variables>,
+    pub groups: Vec<GroupSpec>,
+    /// Access logs in use, so that they can be opened before anything is served.
+    pub settings: Arc<Settings>,
+}
+
+/// A `server`.
+#[derive(Debug)]
+pub struct Server {
+    /// The first `server_name`: `$server_name`.
+    pub name: Arc<[u8]>,
+    pub settings: Arc<Settings>,
+    pub script: Arc<[Step]>,
+    /// What holds where no location does.
+    pub root: LocationId,
+    pub locations: Locations,
+    /// By name with its `@`.
+    pub named: HashMap<Box<[u8]>, LocationId>,
+    pub place: Place,
+}
+
+/// A `location`, an `if`, or what holds in a server outside of both.
+#[derive(Debug)]
+pub struct Location {
+    pub kind: Kind,
+    /// As nginx names it in messages and counts its length: without the modifier.
+    pub name: Arc<[u8]>,
+    pub settings: Arc<Settings>,
+    pub script: Arc<[Step]>,
+    pub content: Content,
+    pub internal: bool,
+    pub locations: Locations,
+    pub place: Place,
+}
+
+/// Who answers in a location.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A file under `root` or `alias`.
+    Files,
+    Pass(Arc<proxy::Pass>),
+    /// `websocket_echo`.
+    Echo,
+}
+
+impl Http {
+    pub fn server(&self, id: ServerId) -> &Server {
+        &self.servers[id]
+    }
+
+    pub fn location(&self, id: LocationId) -> &Location {
+        &self.locations[id]
+    }
+}

@@ -1,0 +1,296 @@
+//! The words features speak: a request and what has become of it, variables, templates, patterns.
+//!
+//! Knows no directive and does no I/O. A [`Request`] is what a variable can be asked of; it is
+//! filled in by `exchange` as things happen, and used again for the next request, so that serving
+//! one allocates nothing once its buffers have grown.
+
+pub mod clock;
+
+mod pattern;
+mod template;
+mod variable;
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::http1::{RequestHead, ResponseHead, Target};
+use crate::net::Address;
+use crate::websocket::handshake::Wish;
+
+pub use pattern::{Captures, Pattern, PatternError};
+pub use template::{Piece, Template, TemplateError};
+pub use variable::{Compute, Get, GetNamed, PrefixVariable, Source, Variable, VariableId, Variables};
+
+/// A request, its connection, its reply and its upstream tries, as far as they have come.
+pub struct Request {
+    pub connection: Connection,
+    pub head: RequestHead,
+    /// When the first byte of the head was seen, for `$request_time`.
+    pub started: Instant,
+    /// `$uri` and `$args`: decoded, normalised, changed by rewrites. What the client wrote stays in
+    /// `head`.
+    pub target: Target,
+    /// The URI still begins with the location's name: nginx's `valid_location`.
+    pub location_valid: bool,
+    /// Reached by an internal redirect.
+    pub internal: bool,
+    /// The name of the server that answers: `$server_name`.
+    pub server_name: Arc<[u8]>,
+    /// `$document_root` before its variables are filled in, and whether it is an `alias`.
+    pub root: Option<Arc<Root>>,
+    /// `$remote_user` and the like come from headers; these are set by features.
+    pub variables: Arc<Variables>,
+    /// What `set`, `map` and named captures have given the variables with a slot.
+    values: RefCell<Vec<Value>>,
+    pub captures: RefCell<Captures>,
+    /// Request bytes read: head and body.
+    pub received: u64,
+    pub reply: Reply,
+    pub upstream: Upstream,
+    /// Names the request in logs and to upstreams: `$request_id`; made when first asked for.
+    pub id: RefCell<Option<[u8; 32]>>,
+    /// The reply went out whole: `$request_completion`.
+    pub completed: bool,
+    /// The client asks for a WebSocket, and as RFC 6455 wants it.
+    pub websocket: Option<Wish>,
+    /// Its first bytes came together with the request before it.
+    pub pipelined: bool,
+}
+
+/// Where files are: the value of `root` or `alias`.
+#[derive(Debug)]
+pub struct Root {
+    pub path: Template,
+    /// For an `alias`, how many bytes of the URI it stands for.
+    pub alias: Option<usize>,
+}
+
+/// Facts of the connection a request came on.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Counts connections since the start: `$connection`.
+    pub number: u64,
+    pub peer: Address,
+    pub local: Address,
+    pub started: Instant,
+    /// Requests made through it, this one included.
+    pub requests: u64,
+    /// Bytes the reply of the current request began after.
+    pub tls: bool,
+}
+
+/// The reply as far as it is known.
+#[derive(Default)]
+pub struct Reply {
+    /// 0 until it is decided.
+    pub status: u16,
+    /// The head as it goes on the wire; `$sent_http_*` is read from it.
+    pub head: Vec<u8>,
+    /// Bytes given to the client's socket, head included.
+    pub sent: u64,
+    /// How many of `sent` are the head.
+    pub head_sent: u64,
+    /// `Content-Length` as it will be sent.
+    pub content_length: Option<u64>,
+}
+
+/// What upstreams were asked, and what they said.
+#[derive(Default)]
+pub struct Upstream {
+    pub tries: Vec<Try>,
+    /// The head of the answer that counts.
+    pub head: ResponseHead,
+    /// Whether `head` holds one.
+    pub answered: bool,
+    /// `$proxy_host` and `$proxy_port`.
+    pub host: Vec<u8>,
+    pub port: Vec<u8>,
+}
+
+/// One try to have a request answered by one peer.
+#[derive(Clone, Debug)]
+pub struct Try {
+    pub peer: Address,
+    /// The name of the upstream group where no peer could be picked.
+    pub unpicked: Option<Arc<[u8]>>,
+    pub status: u16,
+    pub began: Instant,
+    pub connected: Option<Duration>,
+    pub head_after: Option<Duration>,
+    pub ended: Option<Duration>,
+    pub sent: u64,
+    pub received: u64,
+    /// Body bytes.
+    pub length: u64,
+}
+
+#[derive(Default)]
+struct Value {
+    text: Vec<u8>,
+    state: ValueState,
+}
+
+#[derive(Default, Clone, Copy, PartialEq)]
+enum ValueState {
+    #[default]
+    Unset,
+    Missing,
+    Found,
+}
+
+impl Request {
+    pub fn new(variables: Arc<Variables>) -> Request {
+        let now = Instant::now();
+        let nowhere = Address::Ip(SocketAddr::from(([0, 0, 0, 0], 0)));
+        Request {
+            connection: Connection {
+                number: 0,
+                peer: nowhere.clone(),
+                local: nowhere,
+                started: now,
+                requests: 0,
+                tls: false,
+            },
+            head: RequestHead::default(),
+            started: now,
+            target: Target::new(),
+            location_valid: true,
+            internal: false,
+            server_name: Arc::from(&b""[..]),
+            root: None,
+            variables,
+            values: RefCell::default(),
+            captures: RefCell::default(),
+            received: 0,
+            reply: Reply::default(),
+            upstream: Upstream::default(),
+            id: RefCell::default(),
+            completed: false,
+            websocket: None,
+            pipelined: false,
+        }
+    }
+
+    /// Forgets the last request and keeps its buffers.
+    pub fn reset(&mut self, variables: &Arc<Variables>) {
+        self.head.clear();
+        self.started = Instant::now();
+        self.location_valid = true;
+        self.internal = false;
+        self.root = None;
+        if !Arc::ptr_eq(&self.variables, variables) {
+            self.variables = variables.clone();
+            self.values.get_mut().clear();
+        }
+        for value in self.values.get_mut() {
+            value.state = ValueState::Unset;
+        }
+        self.captures.get_mut().clear();
+        self.received = 0;
+        self.reply.reset();
+        self.upstream.reset();
+        *self.id.get_mut() = None;
+        self.completed = false;
+        self.websocket = None;
+        self.pipelined = false;
+    }
+
+    /// Appends a variable's value; false where it has none.
+    pub fn variable(&self, id: VariableId, out: &mut Vec<u8>) -> bool {
+        let variables = &self.variables;
+        match variables.source(id) {
+            Source::Row(row) => (row.get)(self, out),
+            Source::Named(row, rest) => (row.get)(self, rest, out),
+            Source::Slot(slot) => self.stored(*slot, out).unwrap_or(false),
+            Source::Computed(slot, compute) => match self.stored(*slot, out) {
+                Some(found) => found,
+                None => {
+                    let start = out.len();
+                    let found = compute.compute(self, out);
+                    self.store(*slot, found.then(|| &out[start..]));
+                    found
+                }
+            },
+            Source::Absent => false,
+        }
+    }
+
+    /// Gives a slot its value, or none.
+    pub fn store(&self, slot: usize, value: Option<&[u8]>) {
+        let mut values = self.values.borrow_mut();
+        if values.len() <= slot {
+            values.resize_with(slot + 1, Value::default);
+        }
+        let kept = &mut values[slot];
+        kept.text.clear();
+        kept.text.extend_from_slice(value.unwrap_or_default());
+        kept.state = if value.is_some() { ValueState::Found } else { ValueState::Missing };
+    }
+
+    fn stored(&self, slot: usize, out: &mut Vec<u8>) -> Option<bool> {
+        let values = self.values.borrow();
+        let value = values.get(slot)?;
+        match value.state {
+            ValueState::Unset => None,
+            ValueState::Missing => Some(false),
+            ValueState::Found => {
+                out.extend_from_slice(&value.text);
+                Some(true)
+            }
+        }
+    }
+
+    /// `$request_time`.
+    pub fn lasted(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    pub fn peer_ip(&self) -> Option<std::net::IpAddr> {
+        match &self.connection.peer {
+            Address::Ip(address) => Some(address.ip()),
+            Address::Unix(_) => None,
+        }
+    }
+}
+
+impl Reply {
+    fn reset(&mut self) {
+        self.status = 0;
+        self.head.clear();
+        self.sent = 0;
+        self.head_sent = 0;
+        self.content_length = None;
+    }
+
+    /// Body bytes given to the client's socket.
+    pub fn body_sent(&self) -> u64 {
+        self.sent.saturating_sub(self.head_sent)
+    }
+
+    /// A header of the head as far as it is written.
+    pub fn header(&self, matches: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
+        self.head.split(|byte| *byte == b'\n').skip(1).find_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            matches(&line[..colon]).then(|| line[colon + 1..].trim_ascii())
+        })
+    }
+}
+
+impl Upstream {
+    fn reset(&mut self) {
+        self.tries.clear();
+        self.head.clear();
+        self.answered = false;
+        self.host.clear();
+        self.port.clear();
+    }
+}
+
+/// The wall clock, in one place so that what depends on it can be found.
+pub fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
