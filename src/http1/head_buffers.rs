@@ -15,9 +15,9 @@ pub(super) struct HeadBuffers {
     large_left: usize,
 }
 
-/// No buffer holds the line.
+/// No buffer holds the line. That many bytes of it are in the last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Full;
+pub(super) struct Full(pub usize);
 
 impl HeadBuffers {
     /// `skipped` bytes in front of the request line are empty lines; a buffer full of them is emptied.
@@ -31,7 +31,7 @@ impl HeadBuffers {
         if self.used + length > self.capacity {
             self.next()?;
             if length > self.capacity {
-                return Err(Full);
+                return Err(Full(self.capacity));
             }
         }
         self.used += length;
@@ -45,14 +45,14 @@ impl HeadBuffers {
         }
         let mut next = *self;
         next.next()?;
-        if length < next.capacity { Ok(()) } else { Err(Full) }
+        if length < next.capacity { Ok(()) } else { Err(Full(next.capacity)) }
     }
 
     /// Goes on to the next buffer, to which the part of a line that stands in this one is copied.
     fn next(&mut self) -> Result<(), Full> {
         let part = self.capacity - self.used;
         if (part > 0 && part >= self.large_size) || self.large_left == 0 {
-            return Err(Full);
+            return Err(Full(part));
         }
         *self = HeadBuffers {
             capacity: self.large_size,
@@ -74,9 +74,9 @@ mod tests {
         assert_eq!(buffers.store(60), Ok(()));
         assert_eq!(buffers.has_room_behind(39), Ok(()));
         assert_eq!(buffers.has_room_behind(199), Ok(()));
-        assert_eq!(buffers.has_room_behind(200), Err(Full));
+        assert_eq!(buffers.has_room_behind(200), Err(Full(200)));
         assert_eq!(buffers.store(200), Ok(()));
-        assert_eq!(buffers.store(201), Err(Full));
+        assert_eq!(buffers.store(201), Err(Full(200)));
     }
 
     #[test]
@@ -85,16 +85,16 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(buffers.store(100), Ok(()));
         }
-        assert_eq!(buffers.has_room_behind(0), Err(Full));
-        assert_eq!(buffers.store(2), Err(Full));
-        assert_eq!(HeadBuffers::new(100, 100, 0, 0).has_room_behind(100), Err(Full));
+        assert_eq!(buffers.has_room_behind(0), Err(Full(0)));
+        assert_eq!(buffers.store(2), Err(Full(0)));
+        assert_eq!(HeadBuffers::new(100, 100, 0, 0).has_room_behind(100), Err(Full(100)));
     }
 
     #[test]
     fn a_first_buffer_larger_than_the_large_ones_does_not_grow() {
         let mut buffers = HeadBuffers::new(300, 100, 4, 0);
         assert_eq!(buffers.has_room_behind(299), Ok(()));
-        assert_eq!(buffers.has_room_behind(300), Err(Full));
+        assert_eq!(buffers.has_room_behind(300), Err(Full(300)));
         assert_eq!(buffers.store(250), Ok(()));
         assert_eq!(buffers.has_room_behind(60), Ok(()));
     }

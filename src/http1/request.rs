@@ -3,7 +3,7 @@
 use super::connection;
 use super::field_lines::{LineError, LineRules, read_fields, read_fields_exactly};
 use super::framing::{Framing, request_framing};
-use super::head_buffers::HeadBuffers;
+use super::head_buffers::{Full, HeadBuffers};
 use super::headers::{Bounds, Headers};
 use super::host::validate_host;
 use super::known::Known;
@@ -333,7 +333,7 @@ impl RequestParser {
         while let Some(length) = memchr::memchr(b'\n', &bytes[self.searched..]) {
             let next = self.searched + length + 1;
             let line = &bytes[self.header_at..next];
-            self.buffers.store(line.len()).map_err(|_| too_large(line))?;
+            self.buffers.store(line.len()).map_err(|full| too_large(line, full))?;
             if matches!(line, b"\n" | b"\r\n") {
                 return Ok(Some(next));
             }
@@ -342,7 +342,7 @@ impl RequestParser {
         }
         self.searched = bytes.len();
         let line = &bytes[self.header_at..];
-        self.buffers.has_room_behind(line.len()).map_err(|_| too_large(line))?;
+        self.buffers.has_room_behind(line.len()).map_err(|full| too_large(line, full))?;
         Ok(None)
     }
 
@@ -411,12 +411,12 @@ impl RequestParser {
     }
 }
 
-fn too_large(line: &[u8]) -> RequestError {
+fn too_large(line: &[u8], Full(held): Full) -> RequestError {
     /// What nginx keeps of a line for the log: NGX_MAX_ERROR_STR less 300.
     const MOST_LOGGED: usize = 2048 - 300;
-    match line {
-        [] => RequestError::TooLargeRequest,
-        _ => RequestError::TooLongHeaderLine(line[..line.len().min(MOST_LOGGED)].into()),
+    match held {
+        0 => RequestError::TooLargeRequest,
+        _ => RequestError::TooLongHeaderLine(line[..line.len().min(held).min(MOST_LOGGED)].into()),
     }
 }
 

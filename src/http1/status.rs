@@ -64,13 +64,15 @@ pub fn shown_status(status: u16) -> u16 {
 
 /// Whether nginx has a page for this status. The others have an empty body.
 pub fn has_page(status: u16) -> bool {
-    !page(status).title.is_empty()
+    status == 498 || !page(status).title.is_empty()
 }
 
 /// Appends nginx's page for `status`, or nothing where it has none. `server` stands at the foot, such as
 /// `wsproxy/0.1.0`, or `wsproxy` with `server_tokens off`. With `msie_padding` (the directive, and a
 /// client that calls itself MSIE or Chrome, and an HTTP/1 request) pages of 400 and above are padded.
 pub fn error_page_body(status: u16, server: &str, msie_padding: bool, out: &mut Vec<u8>) {
+    // A request that nginx cancels is 498 in the log and shows the page of 404.
+    let status = if status == 498 { 404 } else { status };
     let page = page(status);
     if page.title.is_empty() {
         return;
