@@ -9,9 +9,11 @@ pub mod context;
 pub mod examine;
 pub mod form;
 pub mod fragment;
+pub mod hints;
 pub mod values;
 pub mod variables;
 
 pub use catalogue::{Edition, Row, Serve};
 pub use context::Context;
 pub use examine::{Known, Seen, examine};
+pub use hints::Catalogue;

@@ -5,8 +5,8 @@
 
 use super::lines::Lines;
 use super::repair::{self, Repair};
-use super::statements::{MAX_MISTAKES, Statement, Statements, What};
-use super::{Hints, words};
+use super::statements::{self, Known, MAX_MISTAKES, Statement, Statements, What};
+use super::words;
 use crate::diagnostics::{Diagnostic, Edit, Fix};
 use crate::source::{FileId, Span, Text};
 
@@ -14,8 +14,7 @@ use crate::source::{FileId, Span, Text};
 pub(super) fn pair(
     text: &Text,
     file: FileId,
-    outer: Option<&[u8]>,
-    hints: &dyn Hints,
+    known: Known,
     statements: &mut Statements,
     mistakes: &mut Vec<Diagnostic>,
 ) {
@@ -23,16 +22,18 @@ pub(super) fn pair(
     if let Some(at) = too_deep {
         return cut_off(file, at, statements, mistakes);
     }
-    if paired {
+    if paired && !known.doubts.is_some_and(|doubts| doubts.braces) {
         return;
     }
-    let repairs = repair::repairs(text, statements, outer, hints);
+    let (repairs, stopped) = repair::repairs(text, statements, known.outer, known.hints);
+    if let Some(at) = stopped {
+        let end = statements.list[at].end.start;
+        mistakes.push(statements::too_many(Span { file, start: end, end }));
+        statements.list.truncate(at);
+    }
     let telling = Telling { text, lines: Lines::new(text), file, statements };
-    let told = repairs
-        .iter()
-        .take(MAX_MISTAKES)
-        .map(|(at, repair)| telling.tell(*at as usize, *repair))
-        .collect::<Vec<_>>();
+    let told = repairs.iter().take(MAX_MISTAKES).map(|(at, repair)| telling.tell(*at as usize, *repair));
+    let told: Vec<Diagnostic> = told.collect();
     let closes = told.iter().map(|found| found.span().start).collect::<Vec<_>>();
     mistakes.extend(told);
     apply(statements, &repairs, &closes);
@@ -133,8 +134,13 @@ impl Telling<'_> {
         let block = &self.statements.list[opener];
         let name = self.name(block);
         let place = self.place_of_missing(at, opener);
-        let indent = " ".repeat(self.lines.indent(self.statements.start(block)) as usize);
-        let edit = if self.lines.is_first(place) { "}".into() } else { format!("\n{indent}}}") };
+        let indent = self.lines.space_before(self.statements.start(block));
+        let line = self.lines.of(place);
+        let edit = match self.lines.is_first(place) {
+            // On a line of its own, which may have less white space than the block's, or all of it.
+            true => format!("{}}}", &indent[(self.lines.space(line) as usize).min(indent.len())..]),
+            false => format!("\n{indent}}}"),
+        };
         Diagnostic::error("missing-brace", self.span(place, place), "unexpected end of file, expecting \"}\"")
             .here(format!("the block of \"{name}\" should end here"))
             .also(self.span(block.end.start, block.end.end), "and begins here")
@@ -183,7 +189,7 @@ impl Telling<'_> {
             "open the block",
             start,
             end,
-            if start == end { " {".into() } else { "{".into() },
+            if self.text.bytes[start as usize - 1] == b' ' { "{".into() } else { " {".into() },
         ))
     }
 

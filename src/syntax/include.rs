@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::blocks::{self, MAX_DEPTH};
 use super::comments::{self, Note};
-use super::statements::{self, From, Statement, Statements, What};
+use super::doubts::Doubts;
+use super::statements::{self, From, Known, Statement, Statements, What};
 use super::words::{self, Kind, Token};
 use super::{Body, Comment, Directive, Hints, NoHints, NodeId, Tree, Word};
 use crate::diagnostics::Diagnostic;
@@ -23,16 +24,100 @@ pub const MAX_INCLUDES: usize = 100;
 /// itself twice by a detour would grow for ever.
 pub const MAX_BYTES: u64 = 256 << 20;
 
-/// Reads texts into one tree.
+/// Texts to be read into one tree, one behind the other.
 ///
 /// `include` is resolved against `conf_prefix`, the directory of the main configuration file.
+#[derive(Clone)]
 pub struct Reader<'a> {
     files: &'a dyn Files,
     conf_prefix: &'a Path,
     hints: &'a dyn Hints,
+    /// What to be suspicious of, by the name of the source.
+    doubts: HashMap<Arc<str>, Doubts>,
+    roots: Vec<Root>,
+}
+
+#[derive(Clone)]
+enum Root {
+    File(PathBuf),
+    Text(Arc<str>, Vec<u8>),
+    CommandLine(Vec<u8>),
+}
+
+/// Reads a configuration file and all that it includes.
+pub fn load(path: &Path, conf_prefix: &Path, files: &dyn Files) -> (Tree, Vec<Diagnostic>) {
+    Reader::new(conf_prefix, files).file(path).read()
+}
+
+/// Reads a text that is in no file, and all that it includes.
+pub fn load_text(
+    name: &str,
+    bytes: Vec<u8>,
+    conf_prefix: &Path,
+    files: &dyn Files,
+) -> (Tree, Vec<Diagnostic>) {
+    Reader::new(conf_prefix, files).text(name, bytes).read()
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(conf_prefix: &'a Path, files: &'a dyn Files) -> Reader<'a> {
+        Reader { files, conf_prefix, hints: &NoHints, doubts: HashMap::new(), roots: Vec::new() }
+    }
+
+    /// Lets somebody who knows directives help to find what was meant where a text is wrong.
+    pub fn hints(self, hints: &'a dyn Hints) -> Reader<'a> {
+        Reader { hints, ..self }
+    }
+
+    /// A file.
+    pub fn file(mut self, path: &Path) -> Reader<'a> {
+        self.roots.push(Root::File(path.into()));
+        self
+    }
+
+    /// A text that is in no file: what came from standard input, or out of an editor.
+    pub fn text(mut self, name: &str, bytes: Vec<u8>) -> Reader<'a> {
+        self.roots.push(Root::Text(name.into(), bytes));
+        self
+    }
+
+    /// The text of a `-g` option: words of any length, no blocks.
+    pub fn command_line(mut self, bytes: Vec<u8>) -> Reader<'a> {
+        self.roots.push(Root::CommandLine(bytes));
+        self
+    }
+
+    /// Has these places looked at more closely.
+    pub(super) fn doubting(&self, doubts: HashMap<Arc<str>, Doubts>) -> Reader<'a> {
+        Reader { doubts, ..self.clone() }
+    }
+
+    pub fn read(&self) -> (Tree, Vec<Diagnostic>) {
+        let mut reading = Reading {
+            given: self,
+            tree: Tree::default(),
+            diagnostics: Vec::new(),
+            known: HashMap::new(),
+            bytes: 0,
+            told_too_much: false,
+        };
+        for root in &self.roots {
+            match root {
+                Root::File(path) => reading.file(path),
+                Root::Text(name, bytes) => reading.text(name, bytes, From::File),
+                Root::CommandLine(bytes) => reading.text("command line", bytes, From::CommandLine),
+            }
+        }
+        (reading.tree, reading.diagnostics)
+    }
+}
+
+/// What was read so far.
+struct Reading<'a> {
+    given: &'a Reader<'a>,
     tree: Tree,
     diagnostics: Vec<Diagnostic>,
-    /// What was read, so that a file that is included often is cut once.
+    /// Files that were read, so that one that is included often is cut once.
     known: HashMap<PathBuf, Rc<Cut>>,
     bytes: u64,
     told_too_much: bool,
@@ -44,54 +129,15 @@ struct Cut {
     statements: Statements,
 }
 
-/// Reads a configuration file and all that it includes.
-pub fn load(path: &Path, conf_prefix: &Path, files: &dyn Files) -> (Tree, Vec<Diagnostic>) {
-    let mut reader = Reader::new(conf_prefix, files);
-    reader.file(path);
-    reader.finish()
-}
-
-/// Reads a text that is in no file, and all that it includes.
-pub fn load_text(
-    name: &str,
-    bytes: Vec<u8>,
-    conf_prefix: &Path,
-    files: &dyn Files,
-) -> (Tree, Vec<Diagnostic>) {
-    let mut reader = Reader::new(conf_prefix, files);
-    reader.text(name, bytes);
-    reader.finish()
-}
-
-impl<'a> Reader<'a> {
-    pub fn new(conf_prefix: &'a Path, files: &'a dyn Files) -> Reader<'a> {
-        Reader {
-            files,
-            conf_prefix,
-            hints: &NoHints,
-            tree: Tree::default(),
-            diagnostics: Vec::new(),
-            known: HashMap::new(),
-            bytes: 0,
-            told_too_much: false,
-        }
-    }
-
-    /// Lets somebody who knows directives help to find what was meant where a text is wrong.
-    pub fn hints(mut self, hints: &'a dyn Hints) -> Reader<'a> {
-        self.hints = hints;
-        self
-    }
-
-    /// Reads a file into the outermost level, behind what is there.
-    pub fn file(&mut self, path: &Path) {
+impl Reading<'_> {
+    fn file(&mut self, path: &Path) {
         let id = self.tree.sources.add(Source {
             name: path.to_string_lossy().into(),
             path: path.into(),
             text: Arc::default(),
             included_from: None,
         });
-        match self.files.read(path) {
+        match self.given.files.read(path) {
             Ok(bytes) => self.root(id, bytes, From::File),
             Err(error) => {
                 self.diagnostics.push(cannot_read(Span { file: id, start: 0, end: 0 }, path, &error))
@@ -99,26 +145,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a text into the outermost level: what came from standard input, or out of an editor.
-    pub fn text(&mut self, name: &str, bytes: Vec<u8>) {
-        let id = self.nameless(name);
-        self.root(id, bytes, From::File);
-    }
-
-    /// Reads the text of a `-g` option into the outermost level.
-    pub fn command_line(&mut self, bytes: Vec<u8>) {
-        let id = self.nameless("command line");
-        self.root(id, bytes, From::CommandLine);
-    }
-
-    pub fn finish(self) -> (Tree, Vec<Diagnostic>) {
-        (self.tree, self.diagnostics)
-    }
-
-    fn nameless(&mut self, name: &str) -> FileId {
+    fn text(&mut self, name: &str, bytes: &[u8], from: From) {
         let source =
             Source { name: name.into(), path: PathBuf::new(), text: Arc::default(), included_from: None };
-        self.tree.sources.add(source)
+        let id = self.tree.sources.add(source);
+        self.root(id, bytes.to_vec(), from);
     }
 
     fn root(&mut self, id: FileId, bytes: Vec<u8>, from: From) {
@@ -136,8 +167,10 @@ impl<'a> Reader<'a> {
         let text = Arc::new(Text::new(bytes));
         self.tree.sources.set_text(id, text.clone());
         let told = self.diagnostics.len();
-        let mut statements = statements::cut(&text, id, from, self.hints, &mut self.diagnostics);
-        blocks::pair(&text, id, outer, self.hints, &mut statements, &mut self.diagnostics);
+        let doubts = self.given.doubts.get(&self.tree.sources.get(id).name);
+        let known = Known { outer, hints: self.given.hints, doubts };
+        let mut statements = statements::cut(&text, id, from, known, &mut self.diagnostics);
+        blocks::pair(&text, id, known, &mut statements, &mut self.diagnostics);
         self.diagnostics[told..].sort_by_key(|found| found.span().start);
         Some(Rc::new(Cut { text, statements }))
     }
@@ -248,7 +281,7 @@ impl<'a> Reader<'a> {
         let directive = self.tree.get(id);
         let at = directive.args[0].span;
         let name = directive.args[0].value.clone();
-        let path = self.conf_prefix.join(OsStr::from_bytes(&name));
+        let path = self.given.conf_prefix.join(OsStr::from_bytes(&name));
         let block = self.tree.block_of(id).map(|block| self.tree.get(block).name.value.clone());
         // `geo` opens what is named, stars and all. (`ngx_http_geo_include`)
         let literal = block.as_ref().is_some_and(|block| block == "geo");
@@ -256,7 +289,7 @@ impl<'a> Reader<'a> {
             !literal && path.as_os_str().as_bytes().iter().any(|byte| matches!(byte, b'*' | b'?' | b'['));
         let paths = match pattern {
             false => Ok(vec![path.clone()]),
-            true => self.files.glob(&path),
+            true => self.given.files.glob(&path),
         };
         let mut items = Vec::new();
         match paths {
@@ -298,7 +331,7 @@ impl<'a> Reader<'a> {
         let known = self.known.get(path).cloned();
         let bytes = match &known {
             Some(_) => Ok(Vec::new()),
-            None => self.files.read(path),
+            None => self.given.files.read(path),
         };
         let bytes = match bytes {
             Ok(bytes) => bytes,

@@ -54,6 +54,12 @@ impl<'a> Lines<'a> {
         space.fold(0, |column, byte| if *byte == b'\t' { (column / TAB + 1) * TAB } else { column + 1 })
     }
 
+    /// The white space with which the line of a byte begins.
+    pub fn space_before(&self, offset: u32) -> String {
+        let line = self.of(offset);
+        String::from_utf8_lossy(&self.text.line_bytes(line)[..self.space(line) as usize]).into_owned()
+    }
+
     /// How many bytes of white space a line begins with.
     pub fn space(&self, line: u32) -> u32 {
         self.text.line_bytes(line).iter().take_while(|byte| byte.is_ascii_whitespace()).count() as u32

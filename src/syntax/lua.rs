@@ -4,6 +4,7 @@
 
 /// Behind the `}` that matches the `{` right before `from`, or `None` if there is none.
 pub(super) fn block_end(bytes: &[u8], from: u32) -> Option<u32> {
+    let mut brackets = LongBrackets { bytes, unclosed: [false; MAX_LEVEL] };
     let mut depth = 1;
     let mut at = from as usize;
     while let Some(byte) = bytes.get(at) {
@@ -20,8 +21,8 @@ pub(super) fn block_end(bytes: &[u8], from: u32) -> Option<u32> {
                 at + 1
             }
             b'"' | b'\'' => string_end(bytes, at),
-            b'[' => long_bracket_end(bytes, at).unwrap_or(at + 1),
-            b'-' if bytes[at..].starts_with(b"--") => comment_end(bytes, at),
+            b'[' => brackets.end(at).unwrap_or(at + 1),
+            b'-' if bytes[at..].starts_with(b"--") => brackets.comment_end(at),
             _ => at + 1,
         };
     }
@@ -43,23 +44,40 @@ fn string_end(bytes: &[u8], at: usize) -> usize {
     at + 1
 }
 
-/// Behind a comment, long or to the end of the line.
-fn comment_end(bytes: &[u8], at: usize) -> usize {
-    let text = at + 2;
-    let line = || bytes[text..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| text + end);
-    long_bracket_end(bytes, text).unwrap_or_else(line)
+/// How many `=` a long bracket may have. Lua has no such limit, and nobody uses more than a few.
+const MAX_LEVEL: usize = 32;
+
+struct LongBrackets<'a> {
+    bytes: &'a [u8],
+    /// Levels of which no closing bracket is left, so that each is looked for in vain but once.
+    unclosed: [bool; MAX_LEVEL],
 }
 
-/// Behind the `]==]` that closes a `[==[` at `at`; `None` if none opens there or none closes it.
-fn long_bracket_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let level = bytes.get(at..)?.strip_prefix(b"[")?.iter().take_while(|byte| **byte == b'=').count();
-    let text = at + 2 + level;
-    if bytes.get(text - 1) != Some(&b'[') {
-        return None;
+impl LongBrackets<'_> {
+    /// Behind a comment, long or to the end of the line.
+    fn comment_end(&mut self, at: usize) -> usize {
+        let text = at + 2;
+        if let Some(end) = self.end(text) {
+            return end;
+        }
+        self.bytes[text..].iter().position(|byte| *byte == b'\n').map_or(self.bytes.len(), |end| text + end)
     }
-    let closes = |window: &[u8]| {
-        window[0] == b']' && window[level + 1] == b']' && window[1..=level].iter().all(|byte| *byte == b'=')
-    };
-    let end = bytes[text..].windows(level + 2).position(closes)?;
-    Some(text + end + level + 2)
+
+    /// Behind the `]==]` that closes a `[==[` at `at`; `None` if none opens there or none closes it.
+    fn end(&mut self, at: usize) -> Option<usize> {
+        let behind = self.bytes.get(at..)?.strip_prefix(b"[")?;
+        let level = behind.iter().take(MAX_LEVEL).take_while(|byte| **byte == b'=').count();
+        if level == MAX_LEVEL || self.unclosed[level] || behind.get(level) != Some(&b'[') {
+            return None;
+        }
+        let text = at + 2 + level;
+        let closes = |window: &[u8]| {
+            window[0] == b']'
+                && window[level + 1] == b']'
+                && window[1..=level].iter().all(|byte| *byte == b'=')
+        };
+        let end = self.bytes[text..].windows(level + 2).position(closes);
+        self.unclosed[level] = end.is_none();
+        end.map(|end| text + end + level + 2)
+    }
 }

@@ -8,6 +8,7 @@
 
 mod blocks;
 mod comments;
+mod doubts;
 mod include;
 mod lines;
 mod lua;
@@ -23,6 +24,7 @@ use crate::source::{Sources, Span};
 
 pub use blocks::MAX_DEPTH;
 pub use comments::{Note, note};
+pub use doubts::understand;
 pub use include::{MAX_BYTES, MAX_INCLUDES, Reader, load, load_text};
 pub use statements::{BUFFER, MAX_MISTAKES};
 
@@ -118,6 +120,9 @@ pub trait Hints {
     /// Whether there is a directive of this name.
     fn is_directive(&self, name: &[u8]) -> bool;
 
+    /// Whether the block of this name holds lines of data instead of directives.
+    fn holds_data(&self, block: &[u8]) -> bool;
+
     /// Whether nginx is sure to refuse a directive of this shape; `false` where in doubt.
     fn is_refused(&self, shape: &Shape) -> bool;
 }
@@ -142,6 +147,10 @@ impl Hints for NoHints {
     fn is_directive(&self, name: &[u8]) -> bool {
         name.len() > 1
             && name.iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'0'..=b'9'))
+    }
+
+    fn holds_data(&self, _: &[u8]) -> bool {
+        false
     }
 
     fn is_refused(&self, _: &Shape) -> bool {

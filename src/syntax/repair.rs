@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use super::lines::Lines;
-use super::statements::{Statement, Statements, What};
+use super::statements::{MAX_MISTAKES, Statement, Statements, What};
 use super::words::{self, Kind};
 use super::{Hints, Shape};
 use crate::source::Text;
@@ -26,21 +26,23 @@ pub(super) enum Repair {
 }
 
 /// The changes to make, each with the statement it is about (or the number of statements, for the
-/// end of the text), in order.
+/// end of the text), in order; and the statement at which too many of them are needed to go on.
 pub(super) fn repairs(
     text: &Text,
     statements: &Statements,
     outer: Option<&[u8]>,
     hints: &dyn Hints,
-) -> Vec<(u32, Repair)> {
+) -> (Vec<(u32, Repair)>, Option<usize>) {
     let lines = Lines::new(text);
     let seen: Vec<Seen> =
         statements.list.iter().map(|statement| Seen::new(text, statements, statement, lines)).collect();
     let mut readings = Readings::new(&seen, outer, hints);
-    for at in 0..seen.len() {
-        readings.read(at);
+    let mut read = 0;
+    while read < seen.len() && readings.live[0].changes < MAX_MISTAKES as u32 {
+        readings.read(read);
+        read += 1;
     }
-    readings.cheapest()
+    (readings.cheapest(read), (read < seen.len()).then_some(read))
 }
 
 /// What a reading costs, in units of oddness.
@@ -119,6 +121,17 @@ struct Reading {
     top: u32,
     /// The last change, in `Readings::changes`.
     changed: u32,
+    /// How many changes.
+    changes: u32,
+    /// The sum of the statements they are about.
+    late: u64,
+}
+
+impl Reading {
+    /// The least is the best.
+    fn rank(&self) -> (u32, u64) {
+        (self.cost, u64::MAX - self.late)
+    }
 }
 
 /// No statement, no change.
@@ -140,7 +153,7 @@ impl<'a> Readings<'a> {
     fn new(seen: &'a [Seen], outer: Option<&'a [u8]>, hints: &'a dyn Hints) -> Readings<'a> {
         let root = Frame { below: NONE, opener: NONE, inside: None, hash: 1 };
         let beam = if seen.len() > LARGE { BEAM_LARGE } else { BEAM };
-        let live = vec![Reading { cost: 0, top: 0, changed: NONE }];
+        let live = vec![Reading { cost: 0, top: 0, changed: NONE, changes: 0, late: 0 }];
         Readings {
             seen,
             outer,
@@ -253,7 +266,7 @@ impl<'a> Readings<'a> {
             self.seen.get(frame.opener as usize).is_some_and(|opener| statement.indent <= opener.indent);
         let even = match frame.inside {
             Some(inside) => inside == statement.indent,
-            None => !outside,
+            None => !outside || self.is_flat(frame),
         };
         if !even {
             placed.cost += cost::UNEVEN;
@@ -266,6 +279,13 @@ impl<'a> Readings<'a> {
             placed.top = self.frames.len() as u32 - 1;
         }
         placed
+    }
+
+    /// A block that is not farther to the right than the block around it: nothing is indented here.
+    fn is_flat(&self, frame: Frame) -> bool {
+        let opener = |frame: Frame| self.seen.get(frame.opener as usize);
+        let outer = self.frames.get(frame.below as usize).copied().and_then(opener);
+        opener(frame).zip(outer).is_some_and(|(opener, outer)| opener.first && opener.indent <= outer.indent)
     }
 
     fn push(&mut self, at: usize, reading: Reading) {
@@ -291,36 +311,44 @@ impl<'a> Readings<'a> {
 
     fn change(&mut self, reading: Reading, cost: u32, at: usize, repair: Repair) -> Reading {
         self.changes.push((reading.changed, at as u32, repair));
-        Reading { cost: reading.cost + cost, changed: self.changes.len() as u32 - 1, ..reading }
+        Reading {
+            cost: reading.cost + cost,
+            changed: self.changes.len() as u32 - 1,
+            changes: reading.changes + 1,
+            late: reading.late + at as u64,
+            ..reading
+        }
     }
 
-    /// Of two readings with the same open blocks, the cheaper one goes on.
+    /// Of two readings with the same open blocks the cheaper one goes on, or the one that is changed
+    /// later: a block is as long as it can be.
     fn keep(&mut self, reading: Reading) {
         let known = self.next.entry(self.frames[reading.top as usize].hash).or_insert(reading);
-        if reading.cost < known.cost {
+        if reading.rank() < known.rank() {
             *known = reading;
         }
     }
 
     fn prune(&mut self) {
         self.live.extend(self.next.drain().map(|(_, reading)| reading));
-        self.live.sort_unstable_by_key(|reading| (reading.cost, reading.changed, reading.top));
+        self.live.sort_unstable_by_key(|reading| (reading.rank(), reading.top));
         self.live.truncate(self.beam);
     }
 
-    /// The changes of the cheapest reading, once its open blocks are closed.
-    fn cheapest(mut self) -> Vec<(u32, Repair)> {
-        let end = self.seen.len();
+    /// The changes of the cheapest reading, once its open blocks are closed at `end`, or without
+    /// that if it is not the end of the text.
+    fn cheapest(mut self, end: usize) -> Vec<(u32, Repair)> {
         let mut ended: Vec<Reading> = Vec::new();
         for mut reading in std::mem::take(&mut self.live) {
-            while self.frames[reading.top as usize].opener != NONE {
+            while end == self.seen.len() && self.frames[reading.top as usize].opener != NONE {
                 let frame = self.frames[reading.top as usize];
                 let repair = Repair::CloseBefore { opener: frame.opener };
                 reading = Reading { top: frame.below, ..self.change(reading, cost::CHANGE, end, repair) };
             }
             ended.push(reading);
         }
-        let mut at = ended.iter().min_by_key(|reading| reading.cost).map_or(NONE, |reading| reading.changed);
+        let mut at =
+            ended.iter().min_by_key(|reading| reading.rank()).map_or(NONE, |reading| reading.changed);
         let mut repairs = Vec::new();
         while let Some((before, statement, repair)) = self.changes.get(at as usize) {
             repairs.push((*statement, *repair));

@@ -6,10 +6,11 @@
 
 use std::ops::Range;
 
+use super::doubts::Doubts;
 use super::lines::Lines;
 use super::words::{self, Kind, Token, is_space};
 use super::{Hints, Quote, Shape, lua};
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, Edit, Fix};
 use crate::source::{FileId, Span, Text};
 
 /// What nginx reads a file through: no word, with the delimiter behind it, may be longer.
@@ -70,12 +71,21 @@ pub(super) enum From {
     CommandLine,
 }
 
+/// What is known of a text before it is read.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The block in which it is included.
+    pub outer: Option<&'a [u8]>,
+    pub hints: &'a dyn Hints,
+    pub doubts: Option<&'a Doubts>,
+}
+
 /// Cuts a text into statements; `mistakes` gets what nginx would refuse.
 pub(super) fn cut(
     text: &Text,
     file: FileId,
     from: From,
-    hints: &dyn Hints,
+    known: Known,
     mistakes: &mut Vec<Diagnostic>,
 ) -> Statements {
     let mut cutter = Cutter {
@@ -83,10 +93,13 @@ pub(super) fn cut(
         lines: Lines::new(text),
         file,
         from,
-        hints,
+        outer: known.outer,
+        hints: known.hints,
+        doubts: known.doubts,
         mistakes,
         done: Statements::default(),
         first_word: 0,
+        open: Vec::new(),
         quotes_from: 0,
         at: 0,
     };
@@ -99,11 +112,15 @@ struct Cutter<'a> {
     lines: Lines<'a>,
     file: FileId,
     from: From,
+    outer: Option<&'a [u8]>,
     hints: &'a dyn Hints,
+    doubts: Option<&'a Doubts>,
     mistakes: &'a mut Vec<Diagnostic>,
     done: Statements,
     /// The first word of the statement that is being read.
     first_word: usize,
+    /// The names of the blocks that are open.
+    open: Vec<Token>,
     /// Words before this one are not blamed for an open quote any more.
     quotes_from: usize,
     at: u32,
@@ -153,7 +170,7 @@ impl Cutter<'_> {
         match token.kind {
             Kind::Comment => self.comment(token),
             Kind::Semicolon if !self.pending() => self.unexpected(token, ";"),
-            Kind::Semicolon => self.end(What::Simple, token.start..token.end),
+            Kind::Semicolon => self.semicolon(token),
             Kind::Open => self.open(token),
             Kind::Close => self.close(token),
             Kind::Word(quote) => self.word(token, quote),
@@ -175,6 +192,13 @@ impl Cutter<'_> {
     }
 
     fn end(&mut self, what: What, end: Range<u32>) {
+        match what {
+            What::Open => {
+                self.open.push(self.done.words.get(self.first_word).copied().unwrap_or(BRACE));
+            }
+            What::Close => drop(self.open.pop()),
+            What::Simple | What::Lua | What::Comment => {}
+        }
         let words = self.first_word as u32..self.done.words.len() as u32;
         self.first_word = self.done.words.len();
         self.done.list.push(Statement { what, words, end });
@@ -230,6 +254,45 @@ impl Cutter<'_> {
         self.mistakes.push(found);
     }
 
+    fn semicolon(&mut self, token: Token) {
+        if let Some(found) = self.swallowed() {
+            let behind = self.last_directive();
+            self.missing_semicolons(Some(found));
+            self.done.words.extend(behind);
+        }
+        self.end(What::Simple, token.start..token.end);
+    }
+
+    /// `root /srv` and on the next line `index a.html;`: nginx takes the second line for more
+    /// arguments of the first. What it says, if it is sure to refuse them.
+    fn swallowed(&self) -> Option<String> {
+        let words = &self.done.words[self.first_word..];
+        let (first, last) = (words[0], words[words.len() - 1]);
+        if !self.bytes[first.start as usize..last.start as usize].contains(&b'\n') {
+            return None;
+        }
+        let ends = 1 + words[1..].iter().position(|word| self.starts_directive(first, *word))?;
+        if let Some(found) = self.doubts.and_then(|doubts| doubts.found(first.start)) {
+            return Some(found.into());
+        }
+        let name = self.meaning(first);
+        let block = self.block();
+        let shape = |args| Shape { block: block.as_deref(), name: &name, args, opens: false };
+        let sure = self.hints.is_refused(&shape(words.len() - 1)) && !self.hints.is_refused(&shape(ends - 1));
+        sure.then(|| format!("invalid number of arguments in \"{name}\" directive"))
+    }
+
+    /// Takes away the words of the last of several directives.
+    fn last_directive(&mut self) -> Vec<Token> {
+        let first = self.done.words[self.first_word];
+        let words = &self.done.words[self.first_word..];
+        let at = words[1..]
+            .iter()
+            .rposition(|word| self.starts_directive(first, *word))
+            .map_or(words.len(), |at| at + 1);
+        self.done.words.split_off(self.first_word + at)
+    }
+
     fn unexpected(&mut self, token: Token, what: &str) {
         let found = Diagnostic::error(
             "unexpected",
@@ -252,6 +315,9 @@ impl Cutter<'_> {
             self.done.words.truncate(self.first_word);
             return;
         }
+        if let Some(end) = self.placeholder_end(token.start) {
+            return self.placeholder(token.start..end);
+        }
         if !self.pending() {
             self.unexpected(token, "{");
             return self.end(What::Open, token.start..token.end);
@@ -264,6 +330,35 @@ impl Cutter<'_> {
         let end = lua::block_end(self.bytes, token.end).unwrap_or_else(|| self.unclosed_lua(token));
         self.at = end;
         self.end(What::Lua, token.start..end);
+    }
+
+    /// `{{ name }}` and `{% if … %}`, which whoever fills in templates has left here. nginx refuses the
+    /// second brace, as no block has a block without a name.
+    fn placeholder_end(&self, start: u32) -> Option<u32> {
+        let line = self.rest_of_line(start);
+        let close: &[u8] = match line.get(..2)? {
+            b"{{" => b"}}",
+            b"{%" => b"%}",
+            _ => return None,
+        };
+        line.windows(2).position(|window| window == close).map(|at| start + at as u32 + 2)
+    }
+
+    fn placeholder(&mut self, range: Range<u32>) {
+        let message = match self.done.words.get(self.first_word) {
+            Some(name) => format!("directive \"{}\" is not terminated by \";\"", self.meaning(*name)),
+            None => "unexpected \"{\"".into(),
+        };
+        let found = Diagnostic::error("placeholder", self.span(range.clone()), message)
+            .here("this placeholder was not filled in")
+            .help("have the template rendered first, and check what comes out");
+        self.mistakes.push(found);
+        self.at = range.end;
+        let is_word =
+            self.pending() || self.bytes.get(range.end as usize).is_some_and(|byte| !is_space(*byte));
+        if is_word {
+            self.done.words.push(Token { kind: Kind::Word(None), start: range.start, end: range.end });
+        }
     }
 
     /// `listen 80` and on the next line `location / {`: no simple directive has a block, so a `;`
@@ -313,7 +408,12 @@ impl Cutter<'_> {
             self.done.words.extend(words);
             let message = found.clone().unwrap_or_else(|| self.end_of_text());
             let missing = Diagnostic::error("missing-semicolon", self.span(last..last), message)
-                .here(format!("a \";\" is missing behind the last argument of \"{name}\""));
+                .here(format!("a \";\" is missing behind the last argument of \"{name}\""))
+                .fix(Fix {
+                    title: "end the directive".into(),
+                    safe: false,
+                    edits: vec![Edit { span: self.span(last..last), text: ";".into() }],
+                });
             self.mistakes.push(missing);
             self.end(What::Simple, last..last);
         }
@@ -322,11 +422,17 @@ impl Cutter<'_> {
     /// Whether a word looks like the start of a directive of its own: the first on its line, as far
     /// to the right as the directive `first` begins, and named like one.
     fn starts_directive(&self, first: Token, word: Token) -> bool {
-        word.kind == Kind::Word(None)
+        matches!(word.kind, Kind::Word(_))
             && self.lines.is_first(word.start)
             && self.lines.is_first(first.start)
             && self.lines.indent(word.start) == self.lines.indent(first.start)
-            && self.hints.is_directive(&self.meaning(word))
+            && (self.hints.is_directive(&self.meaning(word))
+                || self.block().is_some_and(|block| self.hints.holds_data(&block)))
+    }
+
+    /// The name of the block in which is being read.
+    fn block(&self) -> Option<Vec<u8>> {
+        self.open.last().map(|name| self.meaning(*name).into()).or(self.outer.map(<[u8]>::to_vec))
     }
 
     fn end_of_text(&self) -> String {
@@ -448,6 +554,7 @@ impl Cutter<'_> {
         };
         self.done.list.truncate(keep);
         self.done.words.truncate(at + 1);
+        self.reopen();
         let start = self.done.words[at].start;
         while self
             .mistakes
@@ -455,6 +562,20 @@ impl Cutter<'_> {
             .is_some_and(|last| last.span().file == self.file && last.span().start > start)
         {
             self.mistakes.pop();
+        }
+    }
+
+    /// Finds out again which blocks are open.
+    fn reopen(&mut self) {
+        self.open.clear();
+        for statement in &self.done.list {
+            match statement.what {
+                What::Open => self
+                    .open
+                    .push(self.done.words.get(statement.words.start as usize).copied().unwrap_or(BRACE)),
+                What::Close => drop(self.open.pop()),
+                What::Simple | What::Lua | What::Comment => {}
+            }
         }
     }
 
@@ -469,13 +590,7 @@ impl Cutter<'_> {
     }
 
     fn give_up(&mut self) {
-        let span = self.span(self.at..self.at);
-        let found = Diagnostic::error(
-            "too-many-mistakes",
-            span,
-            "too many mistakes: the rest of the file is not read",
-        );
-        self.mistakes.push(found);
+        self.mistakes.push(too_many(self.span(self.at..self.at)));
         self.done.words.truncate(self.first_word);
     }
 
@@ -496,6 +611,14 @@ impl Cutter<'_> {
         Span { file: self.file, start: range.start, end: range.end }
     }
 }
+
+/// What is said where reading ends because of [`MAX_MISTAKES`].
+pub(super) fn too_many(at: Span) -> Diagnostic {
+    Diagnostic::error("too-many-mistakes", at, "too many mistakes: the rest of the file is not read")
+}
+
+/// Stands for the name of a block that has none.
+const BRACE: Token = Token { kind: Kind::Open, start: 0, end: 0 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -1,0 +1,116 @@
+//! Mistakes of form that only show in what they mean.
+//!
+//! A forgotten `;` makes the next line an argument, and nginx reads on until something refuses it;
+//! an extra `}` and a missing one make a text whose braces pair and whose directives are misplaced.
+//! Once such an error is found, its place is doubted, and the text is read again: where its shape
+//! says that something else was meant, that is the mistake, and what followed from it is not told.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Reader, Tree};
+use crate::diagnostics::{Diagnostic, Severity};
+use crate::source::{FileId, Span};
+
+/// What is doubted in one source.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Doubts {
+    /// Directives by their first byte, with what is said of them.
+    directives: HashMap<u32, String>,
+    /// Whether its braces pair as they were meant to.
+    pub braces: bool,
+}
+
+impl Doubts {
+    /// What was found wrong with the directive that begins at this byte.
+    pub fn found(&self, start: u32) -> Option<&str> {
+        self.directives.get(&start).map(String::as_str)
+    }
+}
+
+/// Reads, and has `examine` look at what was read; if there are errors, reads again with doubts, and
+/// keeps the reading that leaves fewer of them.
+///
+/// Returns the tree, what `examine` made of it, and all that is to be told: the mistakes of form,
+/// and of what `examine` found all but that which stands in a directive whose form is wrong.
+pub fn understand<'a, T>(
+    reader: &Reader<'a>,
+    examine: impl Fn(&Tree) -> (T, Vec<Diagnostic>),
+) -> (Tree, T, Vec<Diagnostic>) {
+    let look = |reader: &Reader<'a>| {
+        let (tree, mistakes) = reader.read();
+        let (made, found) = examine(&tree);
+        let found = unexplained(&tree, &mistakes, found);
+        (tree, made, mistakes, found)
+    };
+    let first = look(reader);
+    let doubts = doubts(&first.0, &first.3);
+    let told = |(tree, made, mut mistakes, found): (Tree, T, Vec<Diagnostic>, Vec<Diagnostic>)| {
+        mistakes.extend(found);
+        (tree, made, mistakes)
+    };
+    if doubts.is_empty() {
+        return told(first);
+    }
+    let again = look(&reader.doubting(doubts));
+    let errors = |seen: &(Tree, T, Vec<Diagnostic>, Vec<Diagnostic>)| {
+        seen.2.iter().chain(&seen.3).filter(|found| found.severity == Severity::Error).count()
+    };
+    if errors(&again) <= errors(&first) { told(again) } else { told(first) }
+}
+
+/// What to doubt where errors were found.
+fn doubts(tree: &Tree, found: &[Diagnostic]) -> HashMap<Arc<str>, Doubts> {
+    let mut errors: Vec<(Span, &Diagnostic)> = errors(found).map(|found| (found.span(), found)).collect();
+    errors.sort_by_key(|(span, _)| *span);
+    let mut doubts: HashMap<Arc<str>, Doubts> = HashMap::new();
+    for (span, _) in errors.iter().filter(|(_, found)| BRACES.contains(&found.code)) {
+        doubts.entry(tree.sources.get(span.file).name.clone()).or_default().braces = true;
+    }
+    for directive in &tree.nodes {
+        let words = words_of(directive);
+        let at = errors.partition_point(|(span, _)| (span.file, span.start) < (words.file, words.start));
+        let Some((_, found)) = errors.get(at).filter(|(span, _)| within(*span, words)) else { continue };
+        let source = doubts.entry(tree.sources.get(words.file).name.clone()).or_default();
+        source.directives.insert(words.start, found.message.clone());
+    }
+    doubts
+}
+
+/// Errors that may come of braces that pair, but not as they were meant to.
+const BRACES: &[&str] = &["misplaced-directive", "missing-block", "missing-semicolon"];
+
+/// What does not stand in a directive about which a mistake of form was told already.
+fn unexplained(tree: &Tree, mistakes: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut told: Vec<Span> = errors(mistakes).map(Diagnostic::span).collect();
+    told.sort();
+    if told.is_empty() {
+        return found;
+    }
+    let wrong = |words: &Span| {
+        let at = told.partition_point(|span| (span.file, span.start) < (words.file, words.start));
+        told.get(at).is_some_and(|span| within(*span, *words))
+    };
+    let mut wrong: Vec<Span> = tree.nodes.iter().map(words_of).filter(wrong).collect();
+    wrong.sort();
+    let explained = |found: &Diagnostic| {
+        let at = wrong
+            .partition_point(|words| (words.file, words.start) <= (found.span().file, found.span().start));
+        at > 0 && within(found.span(), wrong[at - 1])
+    };
+    found.into_iter().filter(|found| !explained(found)).collect()
+}
+
+fn errors(found: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
+    found.iter().filter(|found| found.severity == Severity::Error)
+}
+
+/// From a directive's name to the byte behind its last argument.
+fn words_of(directive: &super::Directive) -> Span {
+    directive.name.span.to(directive.args.last().map_or(directive.name.span, |last| last.span))
+}
+
+fn within(span: Span, words: Span) -> bool {
+    let place = |span: Span| -> (FileId, u32) { (span.file, span.start) };
+    place(words) <= place(span) && span.file == words.file && span.start <= words.end
+}

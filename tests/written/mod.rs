@@ -1,0 +1,90 @@
+//! A tree and the mistakes found in it, as text to compare.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use bstr::ByteSlice;
+use wsproxy::diagnostics::text::render;
+use wsproxy::directive::Catalogue;
+use wsproxy::source::{Disk, Span};
+use wsproxy::syntax::{Body, Directive, NodeId, Quote, Reader, Tree, Word};
+
+/// Reads a file as `check` does, but for what its directives mean.
+pub fn tree_and_mistakes(path: &Path) -> String {
+    let folder = path.parent().unwrap();
+    let (tree, mistakes) = Reader::new(folder, &Disk).hints(&Catalogue).file(path).read();
+    let mut text = String::new();
+    for (name, span, comment) in comments(&tree) {
+        writeln!(text, "{} comment {name}{comment}", place(&tree, span)).unwrap();
+    }
+    directives(&tree, tree.roots(), 0, &mut text);
+    for mistake in &mistakes {
+        writeln!(text, "\n{}", render(mistake, &tree.sources, false).trim_end()).unwrap();
+    }
+    text
+}
+
+/// Comments that are addressed to wsproxy.
+fn comments(tree: &Tree) -> impl Iterator<Item = (&'static str, Span, String)> {
+    use wsproxy::syntax::Note;
+    tree.comments.iter().filter_map(|comment| match comment.note(&tree.sources)? {
+        Note::Allow { rules, reason } => {
+            let rules: Vec<_> = rules.iter().map(|rule| rule.to_str_lossy()).collect();
+            Some(("allow ", comment.span, format!("{rules:?} because {:?}", reason.as_bstr())))
+        }
+        Note::Directives(_) => None,
+    })
+}
+
+fn directives(tree: &Tree, items: &[NodeId], depth: usize, text: &mut String) {
+    for id in items {
+        let directive = tree.get(*id);
+        writeln!(
+            text,
+            "{}{:indent$} {}",
+            place(tree, directive.span),
+            "",
+            line(tree, directive),
+            indent = depth * 2
+        )
+        .unwrap();
+        directives(tree, directive.items(), depth + 1, text);
+    }
+}
+
+fn line(tree: &Tree, directive: &Directive) -> String {
+    let words = std::iter::once(&directive.name).chain(&directive.args);
+    let mut line = words.map(word).collect::<Vec<_>>().join(" ");
+    match &directive.body {
+        Body::None => {}
+        Body::Block { open, close, .. } => {
+            write!(line, " {{ {} – {}", place(tree, *open), place(tree, *close)).unwrap()
+        }
+        Body::Included(_) => line.push_str(" includes"),
+        Body::Lua(code) => write!(line, " Lua {:?}", tree.sources.bytes(*code).as_bstr()).unwrap(),
+    }
+    if directive.from_comment {
+        line.push_str(" (in a comment)");
+    }
+    line
+}
+
+fn word(word: &Word) -> String {
+    let shown: String = word.value.chars().take(60).collect();
+    let shown = if word.value.chars().count() > 60 { format!("{shown}…") } else { shown };
+    match word.quote {
+        None => format!("‹{}›", shown.escape_debug()),
+        Some(Quote::Single) => format!("'{}'", shown.escape_debug()),
+        Some(Quote::Double) => format!("\"{}\"", shown.escape_debug()),
+    }
+}
+
+/// `file:line:column`, without the file where it is the first one.
+fn place(tree: &Tree, span: Span) -> String {
+    let (line, column) = (tree.sources.line(span), tree.sources.column(span));
+    let (first, _) = tree.sources.iter().next().unwrap();
+    match span.file == first {
+        true => format!("{line}:{column}"),
+        false => format!("{}:{line}:{column}", tree.sources.get(span.file).name),
+    }
+}
