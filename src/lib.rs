@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod syntax;
 
 pub mod http1;
+pub mod hub;
 pub mod net;
 pub mod tunnel;
 pub mod upstream;
