@@ -1,0 +1,122 @@
+//! Counts what the hot paths allocate: nothing.
+//!
+//! The other side of each conversation runs on a thread of its own and is not counted.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::pending;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use wsproxy::net::{Address, ListenOptions, Listening, connect};
+use wsproxy::tunnel::{Closing, Side, relay};
+
+/// The system's allocator, and how often each thread calls it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is handed to the system's allocator as it is; the counter needs no allocation and no
+// destructor, so it can be used at any time of a thread's life.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn worker() -> LocalRuntime {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap()
+}
+
+/// The far ends of a tunnel over TCP, and a way to ask its thread how often it has allocated.
+struct Tunnel {
+    client: TcpStream,
+    upstream: TcpStream,
+    ask: UnboundedSender<mpsc::Sender<u64>>,
+    closing: JoinHandle<Closing>,
+}
+
+impl Tunnel {
+    fn open() -> Tunnel {
+        let any_port = Address::Ip("127.0.0.1:0".parse().unwrap());
+        let clients = Listening::open(&any_port, &ListenOptions::default()).unwrap();
+        let upstreams = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(clients.address().ip().unwrap()).unwrap();
+        let upstream = Address::Ip(upstreams.local_addr().unwrap());
+        let (ask, asked) = unbounded_channel();
+        let closing = thread::spawn(move || {
+            worker().block_on(async move {
+                tokio::task::spawn_local(answer(asked));
+                let (client, _) = clients.listener().unwrap().accept().await.unwrap();
+                let upstream = connect(&upstream, None).await.unwrap();
+                let side = |stream| Side { stream, early: Vec::new() };
+                relay(side(client), side(upstream), Default::default(), pending()).await.0
+            })
+        });
+        let (upstream, _) = upstreams.accept().unwrap();
+        Tunnel { client, upstream, ask, closing }
+    }
+
+    /// The tunnel's side has done all that was asked of it before this answers.
+    fn allocations(&self) -> u64 {
+        let (answer, answered) = mpsc::channel();
+        self.ask.send(answer).unwrap();
+        answered.recv().unwrap()
+    }
+
+    fn ping_pong(&mut self, rounds: usize, message: &[u8]) {
+        let mut buffer = vec![0; message.len()];
+        for _ in 0..rounds {
+            self.client.write_all(message).unwrap();
+            self.upstream.read_exact(&mut buffer).unwrap();
+            self.upstream.write_all(&buffer).unwrap();
+            self.client.read_exact(&mut buffer).unwrap();
+        }
+    }
+}
+
+async fn answer(mut asked: UnboundedReceiver<mpsc::Sender<u64>>) {
+    while let Some(answer) = asked.recv().await {
+        answer.send(ALLOCATIONS.get()).unwrap();
+    }
+}
+
+#[test]
+fn a_message_through_a_tunnel_allocates_nothing() {
+    let mut tunnel = Tunnel::open();
+    tunnel.ping_pong(100, &[7; 100]);
+    // Asking allocates a little itself, the same each time.
+    let (first, second) = (tunnel.allocations(), tunnel.allocations());
+    tunnel.ping_pong(1000, &[7; 100]);
+    tunnel.ping_pong(1000, &[7; 5000]);
+    let third = tunnel.allocations();
+    assert_eq!(third - second, second - first);
+    drop(tunnel.client);
+    assert_eq!(tunnel.closing.join().unwrap().sent_to_client, 100 * 100 + 1000 * 100 + 1000 * 5000);
+}
+
+#[test]
+fn the_allocator_is_counted() {
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(Box::new(1)));
+    assert_eq!(ALLOCATIONS.get(), before + 1);
+}
