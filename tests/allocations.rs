@@ -12,6 +12,12 @@ use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use wsproxy::http1::body::{BodyDecoder, CHUNK_END, LAST_CHUNK, Trailers, chunk_head};
+use wsproxy::http1::response::ParsedResponse;
+use wsproxy::http1::{
+    Framing, HeadLimits, Known, RequestHead, RequestParser, ResponseHead, Target, connection, framing,
+    parse_response, target,
+};
 use wsproxy::net::{Address, ListenOptions, Listening, connect};
 use wsproxy::tunnel::{Closing, Side, relay};
 
@@ -119,4 +125,56 @@ fn the_allocator_is_counted() {
     let before = ALLOCATIONS.get();
     drop(std::hint::black_box(Box::new(1)));
     assert_eq!(ALLOCATIONS.get(), before + 1);
+}
+
+/// How often `work` allocates when it is done for the second time.
+fn allocations(mut work: impl FnMut()) -> u64 {
+    work();
+    let before = ALLOCATIONS.get();
+    work();
+    ALLOCATIONS.get() - before
+}
+
+#[test]
+fn reading_a_request_head_allocates_nothing() {
+    let bytes = b"GET /chat/%7Eroom/../x?id=42 HTTP/1.1\r\nHost: WWW.Example.com:8080\r\n\
+        User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
+        Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\n\
+        Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nX_Dropped: 1\r\nNo-Colon\r\n\r\n";
+    let (mut parser, mut head, mut normal) = (RequestParser::new(), RequestHead::new(), Target::new());
+    let limits = HeadLimits::default();
+    let mut seen = 0;
+    let count = allocations(|| {
+        assert_eq!(parser.parse(&bytes[..40], &limits, &mut head), Ok(None));
+        assert_eq!(parser.parse(bytes, &limits, &mut head), Ok(Some(bytes.len())));
+        assert_eq!(target::normalise(head.target(), true, &mut normal), Ok(()));
+        seen += head
+            .headers
+            .iter()
+            .filter(|(name, _, known)| connection::is_hop_by_hop(&head.headers, name, *known))
+            .count();
+        seen += head.headers.named_underscore(b"user_agent").count();
+    });
+    assert_eq!(count, 0);
+    assert_eq!((seen, normal.path.as_slice(), head.host()), (6, &b"/chat/x"[..], &b"www.example.com"[..]));
+}
+
+#[test]
+fn reading_a_response_and_chunks_allocates_nothing() {
+    let bytes = b"HTTP/1.1 200 OK\r\nServer: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let (mut head, mut out) = (ResponseHead::new(), Vec::new());
+    let count = allocations(|| {
+        out.clear();
+        assert_eq!(parse_response(bytes, 4096, &mut head), Ok(ParsedResponse::Head(bytes.len())));
+        assert_eq!(framing::response_framing(&head, false), Ok(Framing::Chunked));
+        assert_eq!(head.headers.first(Known::Server), Some(&b"x"[..]));
+        chunk_head(5, &mut out);
+        out.extend_from_slice(b"hello");
+        out.extend_from_slice(CHUNK_END);
+        out.extend_from_slice(LAST_CHUNK);
+        let mut decoder = BodyDecoder::new(Framing::Chunked, Trailers::Keep);
+        let found = decoder.decode(&out).expect("a body that was just written");
+        assert_eq!((&out[found.data], found.consumed, found.done), (&b"hello"[..], out.len(), true));
+    });
+    assert_eq!(count, 0);
 }

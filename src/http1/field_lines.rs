@@ -21,6 +21,13 @@ pub(super) struct LineRules {
     pub skip_status_lines: bool,
 }
 
+impl LineRules {
+    /// Every known name is a plain one.
+    fn drops(self, name: &[u8], known: Known) -> bool {
+        self.drop_invalid && known == Known::Other && !is_plain_name(name, self.underscores)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineError {
     /// The line that starts at `start` has the byte at `at`, which cannot stand there.
@@ -55,14 +62,15 @@ pub(super) fn read_fields(
     for header in parsed {
         let name = header.name.as_bytes();
         let bounds = place(name);
-        if rules.drop_invalid && !is_plain_name(name, rules.underscores) {
+        let known = Known::of(name);
+        if rules.drops(name, known) {
             dropped.push(Bounds { end: place(header.value).end.max(bounds.end), ..bounds });
             continue;
         }
         if headers.fields.len() >= rules.max_fields {
             return Err(LineError::TooMany);
         }
-        headers.fields.push(Field { name: bounds, value: place(header.value), known: Known::of(name) });
+        headers.fields.push(Field { name: bounds, value: place(header.value), known });
     }
     Ok(())
 }
@@ -87,12 +95,13 @@ pub(super) fn read_fields_exactly(
                 let name_at = Bounds::new(start, start + name);
                 let value_at = Bounds::new(start + value.0, start + value.1);
                 let name = &line[..name];
-                if rules.drop_invalid && !is_plain_name(name, rules.underscores) {
+                let known = Known::of(name);
+                if rules.drops(name, known) {
                     dropped.push(Bounds { end: value_at.end, ..name_at });
                 } else if headers.fields.len() >= rules.max_fields {
                     return Err(LineError::TooMany);
                 } else {
-                    headers.fields.push(Field { name: name_at, value: value_at, known: Known::of(name) });
+                    headers.fields.push(Field { name: name_at, value: value_at, known });
                 }
             }
         }

@@ -4,6 +4,9 @@
 //! `large_client_header_buffers` larger ones; a line that crosses the end of a buffer moves to the next
 //! and has to fit there. A head passes here exactly when it would fit there, however it arrives.
 
+/// No head needs more, in its first buffer and again in the large ones; places in it fit 32 bits.
+pub(super) const MOST: usize = 1 << 30;
+
 /// The buffers of one head, as `ngx_http_alloc_large_header_buffer` hands them out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeadBuffers {
@@ -22,8 +25,14 @@ pub(super) struct Full(pub usize);
 impl HeadBuffers {
     /// `skipped` bytes in front of the request line are empty lines; a buffer full of them is emptied.
     pub fn new(first_size: usize, large_size: usize, large_count: usize, skipped: usize) -> HeadBuffers {
-        let capacity = first_size.max(1);
-        HeadBuffers { capacity, used: skipped % capacity, large_size, large_left: large_count }
+        let capacity = first_size.clamp(1, MOST);
+        let large_size = large_size.clamp(1, MOST);
+        HeadBuffers {
+            capacity,
+            used: skipped % capacity,
+            large_size,
+            large_left: large_count.min(MOST / large_size),
+        }
     }
 
     /// Stores a finished line of `length` bytes, its line end included.

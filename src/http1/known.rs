@@ -97,19 +97,25 @@ impl Known {
             return Known::Other;
         }
         let mut at = slot(name);
-        loop {
-            match SLOTS[at] {
-                0 => return Known::Other,
-                index => {
-                    let (text, known) = NAMES[index as usize - 1];
-                    if text.as_bytes().eq_ignore_ascii_case(name) {
-                        return known;
-                    }
-                }
+        while SLOTS[at] != 0 {
+            let (text, known) = NAMES[SLOTS[at] as usize - 1];
+            if is_same(text.as_bytes(), name) {
+                return known;
             }
             at = (at + 1) % SLOTS.len();
         }
+        Known::Other
     }
+}
+
+/// Whether `name` is `known` in another case. Without branches inside, for this is asked for every field.
+fn is_same(known: &[u8], name: &[u8]) -> bool {
+    let difference = |difference, (known, own): (&u8, &u8)| {
+        // Known names hold letters, digits and `-`; only letters have a case to ignore.
+        let case = (known & 0x40) >> 1;
+        difference | ((known | case) ^ (own | case))
+    };
+    known.len() == name.len() && known.iter().zip(name).fold(0, difference) == 0
 }
 
 /// Open addressing over [`NAMES`]: an index plus one, or 0 where nothing stands.

@@ -74,6 +74,12 @@ impl RequestLine {
     /// Reads on in `line`, the bytes from the first of the request line on. True when the line is whole.
     pub fn read(&mut self, line: &[u8]) -> Result<bool, RequestError> {
         while let Some(byte) = line.get(self.at).copied() {
+            if self.state == State::Target && is_target_byte(byte) {
+                // The longest part, taken in one go.
+                let rest = &line[self.at..];
+                self.at += rest.iter().position(|byte| !is_target_byte(*byte)).unwrap_or(rest.len());
+                continue;
+            }
             if self.step(line, byte)? {
                 self.at += 1;
                 self.finish()?;
@@ -126,8 +132,8 @@ impl RequestLine {
             State::Port => self.behind_authority(byte)?,
             State::Target => match byte {
                 b' ' | b'\r' | b'\n' => return self.end_target(byte),
-                0..0x20 | 0x7f => return Err(RequestError::InvalidRequest),
-                _ => State::Target,
+                _ if is_target_byte(byte) => State::Target,
+                _ => return Err(RequestError::InvalidRequest),
             },
             State::AfterTarget => match byte {
                 b' ' => State::AfterTarget,
@@ -261,6 +267,10 @@ impl RequestLine {
         }
         Ok(())
     }
+}
+
+fn is_target_byte(byte: u8) -> bool {
+    byte > b' ' && byte != 0x7f
 }
 
 fn is_method_byte(byte: u8) -> bool {

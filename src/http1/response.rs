@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::connection;
 use super::field_lines::{LineError, LineRules, read_fields};
+use super::head_buffers::MOST;
 use super::headers::{Bounds, Headers};
 use super::request_error::Printable;
 
@@ -115,6 +116,7 @@ pub fn parse_response(
     head: &mut ResponseHead,
 ) -> Result<ParsedResponse, ResponseError> {
     head.clear();
+    let most = most.min(MOST);
     let bytes_of_head = &bytes[..bytes.len().min(most)];
     let partial =
         || if bytes.len() >= most { Err(ResponseError::TooBig) } else { Ok(ParsedResponse::Partial) };
