@@ -1,0 +1,103 @@
+//! Imports point at lower rooms, never at higher ones (`ARCHITECTURE.md`, “Who may know whom”).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Rooms, lowest first. Those on one line stand side by side and do not know each other.
+const ROOMS: &[&[&str]] = &[
+    &["source"],
+    &["diagnostics"],
+    &["syntax"],
+    &["net"],
+    &["http1"],
+    &["websocket"],
+    &["tunnel", "upstream", "hub"],
+    &["request"],
+    &["directive"],
+    &["features"],
+    &["model"],
+    &["exchange"],
+    &["runtime"],
+    &["lint"],
+    &["cli"],
+];
+
+/// Engines take plain parameters: they know nothing of configurations.
+const ENGINES: &[&str] = &["net", "http1", "websocket", "tunnel", "upstream", "hub"];
+const FORBIDDEN_TO_ENGINES: &[&str] = &["diagnostics", "syntax"];
+
+#[test]
+fn imports_point_to_lower_rooms() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for file in rust_files(&source) {
+        let relative = file.strip_prefix(&source).expect("a file under src");
+        let room = room_of(relative);
+        if room == "lib" || room == "main" {
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("a source file");
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or(line);
+            for imported in code.split("crate::").skip(1).map(first_word) {
+                if let Some(why) = objection(&room, imported) {
+                    wrong.push(format!("src/{}:{}: {why}", relative.display(), number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_room_is_listed() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let unlisted: Vec<_> = rust_files(&source)
+        .iter()
+        .map(|file| room_of(file.strip_prefix(&source).expect("a file under src")))
+        .filter(|room| level(room).is_none() && room != "lib" && room != "main")
+        .collect();
+    assert!(unlisted.is_empty(), "rooms without a place in the order: {unlisted:?}");
+}
+
+/// Why `room` may not import `imported`, if it may not.
+fn objection(room: &str, imported: &str) -> Option<String> {
+    if room == imported {
+        return None;
+    }
+    let Some(theirs) = level(imported) else { return Some(format!("`{imported}` is no room")) };
+    if ENGINES.contains(&room) && FORBIDDEN_TO_ENGINES.contains(&imported) {
+        return Some(format!("{room} is an engine and must not know {imported}"));
+    }
+    (theirs >= level(room)?).then(|| format!("{room} must not know {imported}, which is not below it"))
+}
+
+fn level(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|rooms| rooms.contains(&room))
+}
+
+/// The room a file belongs to: the first part of its path under `src`, without `.rs`.
+fn room_of(relative: &Path) -> String {
+    let first = relative.iter().next().expect("a path").to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+fn first_word(path: &str) -> &str {
+    let end = path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    &path[..end]
+}
+
+fn rust_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("a directory entry").path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}

@@ -1,0 +1,6 @@
+//! The binary from outside: beside a real nginx on the same bytes (`differential`), with WebSocket
+//! clients of somebody else's, in a browser; and the rules this crate's own source keeps (`layers`).
+
+mod differential;
+mod layers;
+mod support;
