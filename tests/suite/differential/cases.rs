@@ -15,18 +15,29 @@ macro_rules! cases {
 }
 
 cases! {
+    access_log_combined
+    access_log_escapes
+    access_log_if_and_variables
+    add_header
     bad_framing
     bad_header_control_bytes
     bad_headers
     bad_headers_kept
     bad_request_line
+    bytes_sent
     client_half_close
     client_max_body_size
     client_max_body_size_chunked
+    comments_and_quotes
+    error_page
+    error_page_bad_request
+    error_page_upstream
     expect_100_continue
     host_bad
+    internal_redirect_proxied
     keepalive
     large_headers
+    listen_addresses
     location_caret_tilde
     location_exact
     location_longest_prefix
@@ -36,14 +47,18 @@ cases! {
     location_regex_order
     location_slash_redirect
     location_slash_redirect_relative
+    map_forms
     merge_slashes
     merge_slashes_default_server
+    methods
     pipelining
     proxy_connection_header
     proxy_host_default
     proxy_http_version_1_0
+    proxy_pass_named_and_regex
     proxy_pass_uri
     proxy_pass_variables
+    proxy_redirect_default
     proxy_request_chunked_buffered
     proxy_request_framing
     proxy_request_headers_pass
@@ -52,11 +67,33 @@ cases! {
     proxy_set_header_inheritance
     proxy_set_header_values
     redirect_port
+    request_bodies_unread
+    return_forms
+    return_msie_padding
     server_default
     server_name_host_forms
     server_name_order
     server_name_variable
+    server_tokens
+    set_and_order
+    static_files
+    upstream_accel
+    upstream_bad_answers
+    upstream_cut_body
+    upstream_early_answer
+    upstream_next
+    upstream_old_http
+    upstream_round_robin
+    upstream_surplus
+    upstream_timeout
+    upstream_two_ways
     uri_decoding
+    variables
+    websocket_log
+    websocket_no_recipe
+    websocket_recipe
+    websocket_refused
+    websocket_upgrade_filtered
 }
 
 /// A directory that nobody lists would never be run.

@@ -17,6 +17,7 @@ use crate::support::{
     PATIENCE,
     client::Client,
     escape,
+    message::Message,
     origin::Origin,
     server::{Kind, Place, Server},
     stream::Address,
@@ -63,6 +64,16 @@ impl Outcome {
     fn complain(&mut self, why: String) {
         self.text.push_str(&format!("!! {why}\n"));
         self.complaints.push(why);
+    }
+
+    fn judge_response(&mut self, response: &Message, status: u16, text: &str, place: &Place) {
+        if response.status() != status {
+            self.complaints.push(format!("`{}` instead of {status}", response.first_line()));
+        }
+        let plain = transcript::plain(response);
+        if !place.unfill(&plain).contains(&place.unfill(text)) {
+            self.complaints.push(format!("no `{}` in `{}`", text.escape_default(), plain.escape_default()));
+        }
     }
 
     fn judge_upstream(&mut self, index: usize, received: &[String], script: &Script) {
@@ -135,16 +146,20 @@ fn take(
         Step::Finish => client.finish(),
         Step::Response { status, to_head, text } => {
             let response = client.response(*to_head).map_err(|e| format!("instead of a {status}: {e}"))?;
-            let shown = transcript::response(&response, *to_head);
-            outcome.text.push_str(&shown);
-            if response.status() != *status {
-                outcome.complaints.push(format!("`{}` instead of {status}", response.first_line()));
+            outcome.text.push_str(&transcript::response(&response, *to_head));
+            outcome.judge_response(&response, *status, text, &server.place);
+        }
+        Step::Cut { status, text } => {
+            let answer = client.response_as_far(false);
+            let (response, body) = answer.map_err(|e| format!("instead of a {status}: {e}"))?;
+            outcome.text.push_str(&transcript::response(&response, false));
+            match body {
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    outcome.text.push_str("-- cut\n");
+                }
+                other => return Err(format!("instead of a cut body: {other:?}")),
             }
-            let (plain, text) =
-                (server.place.unfill(&transcript::plain(&response)), server.place.unfill(text));
-            if !plain.contains(&text) {
-                outcome.complaints.push(format!("no `{}` in\n{shown}", escape::encode(text.as_bytes())));
-            }
+            outcome.judge_response(&response, *status, text, &server.place);
         }
         Step::Bytes(expected) => {
             let bytes = client.read(expected.len()).map_err(|e| format!("instead of bytes: {e}"))?;

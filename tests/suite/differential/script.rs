@@ -23,7 +23,8 @@
 //! `upstream N` takes what happens behind the answer: `close`, `reset`, `echo`, `silence`, and `early`
 //! to answer before the body came. `connection … dribble` sends one byte at a time. `expect STATUS head`
 //! reads the answer to a HEAD. `expect bytes TEXT` reads that many bytes, `expect raw` all until the
-//! server closes, with no head looked for. `finish` ends the sending side. `log LINES` says how many lines
+//! server closes, with no head looked for. `expect cut STATUS TEXT` reads an answer that ends before its
+//! body does. `finish` ends the sending side. `log LINES` says how many lines
 //! `access.log` will have, and puts them into the transcript.
 
 use super::super::support::{
@@ -63,6 +64,11 @@ pub enum Step {
     Response {
         status: u16,
         to_head: bool,
+        text: String,
+    },
+    /// Reads a response whose body the server does not finish.
+    Cut {
+        status: u16,
         text: String,
     },
     /// Reads exactly as many bytes as these and compares.
@@ -171,11 +177,15 @@ impl Parser {
     fn expect(&mut self, what: &str) -> Result<(), String> {
         let (word, rest) = what.split_once(' ').unwrap_or((what, ""));
         match word {
+            "cut" => {
+                let (status, text) = rest.split_once(' ').unwrap_or((rest, ""));
+                self.step(Step::Cut { status: read_status(status)?, text: unescaped(text)? })
+            }
             "closed" => self.step(Step::Closed),
-            "bytes" => self.step(Step::Bytes(bytes_exactly(rest)?)),
+            "bytes" => self.step(Step::Bytes(escape::decode(rest)?)),
             "raw" => self.step(Step::Raw(unescaped(rest)?)),
             status => {
-                let status = status.parse().map_err(|_| format!("`{status}` is no status"))?;
+                let status = read_status(status)?;
                 let (to_head, text) = match rest.split_once(' ').unwrap_or((rest, "")) {
                     ("head", text) => (true, text),
                     _ => (false, rest),
@@ -218,8 +228,8 @@ fn bytes(text: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn bytes_exactly(text: &str) -> Result<Vec<u8>, String> {
-    escape::decode(text)
+fn read_status(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("`{text}` is no status"))
 }
 
 fn unescaped(text: &str) -> Result<String, String> {

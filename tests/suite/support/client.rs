@@ -42,13 +42,19 @@ impl Client {
 
     /// The next response with its body. `to_head` says that it answers HEAD.
     pub fn response(&mut self, to_head: bool) -> io::Result<Message> {
+        let (message, body) = self.response_as_far(to_head)?;
+        body.map(|()| message)
+    }
+
+    /// The next response with as much of its body as came, and why not all of it did.
+    pub fn response_as_far(&mut self, to_head: bool) -> io::Result<(Message, io::Result<()>)> {
         let mut message = self
             .reader
             .head()?
             .ok_or_else(|| io::Error::new(io::ErrorKind::UnexpectedEof, "closed without an answer"))?;
         let framing = message.response_framing(to_head)?;
-        self.reader.body(&mut message, framing)?;
-        Ok(message)
+        let body = self.reader.body(&mut message, framing);
+        Ok((message, body))
     }
 
     /// Sends a request and reads its answer.

@@ -4,10 +4,7 @@ use std::{
     collections::VecDeque,
     io::{self, Write},
     net::Shutdown,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
 
@@ -70,6 +67,7 @@ pub struct Received {
 /// A listening upstream; it stops when dropped.
 #[derive(Debug)]
 pub struct Origin {
+    listener: Arc<Listener>,
     address: Address,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
@@ -81,26 +79,25 @@ struct Shared {
     script: Mutex<VecDeque<Answer>>,
     received: Mutex<Vec<Received>>,
     connections: Mutex<Vec<(Stream, JoinHandle<()>)>>,
-    stopping: AtomicBool,
 }
 
 impl Origin {
     /// Listens on `address` and answers the first request with the first of `script`, and so on.
     pub fn start(address: &Address, script: Vec<Answer>) -> Origin {
         let listener = Listener::bind(address).unwrap_or_else(|e| panic!("an upstream on {address}: {e}"));
+        let listener = Arc::new(listener);
         let address = listener.address().expect("a bound listener has an address");
         let script = if script.is_empty() { vec![Answer::text("upstream\n")] } else { script };
         let shared = Arc::new(Shared {
             script: Mutex::new(script.into()),
             received: Mutex::default(),
             connections: Mutex::default(),
-            stopping: AtomicBool::new(false),
         });
         let acceptor = thread::spawn({
-            let shared = shared.clone();
+            let (shared, listener) = (shared.clone(), listener.clone());
             move || shared.accept(&listener)
         });
-        Origin { address, shared, acceptor: Some(acceptor) }
+        Origin { listener, address, shared, acceptor: Some(acceptor) }
     }
 
     pub fn address(&self) -> &Address {
@@ -132,10 +129,8 @@ impl Origin {
 
 impl Drop for Origin {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.listener.stop();
         self.cut();
-        // A connection of our own wakes the acceptor, so that it sees it has to stop.
-        let _ = Stream::connect(&self.address);
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
@@ -145,9 +140,6 @@ impl Drop for Origin {
 impl Shared {
     fn accept(self: &Arc<Shared>, listener: &Listener) {
         while let Ok(stream) = listener.accept() {
-            if self.stopping.load(Ordering::SeqCst) {
-                return;
-            }
             let Ok(handle) = stream.try_clone() else { return };
             let thread = thread::spawn({
                 let shared = self.clone();

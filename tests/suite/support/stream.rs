@@ -128,6 +128,14 @@ impl Listener {
         }
     }
 
+    /// Ends every `accept`, now and later, with an error. The socket's name may be gone already.
+    pub fn stop(&self) {
+        let _ = match self {
+            Listener::Unix(listener) => rustix::net::shutdown(listener, rustix::net::Shutdown::Both),
+            Listener::Tcp(listener) => rustix::net::shutdown(listener, rustix::net::Shutdown::Both),
+        };
+    }
+
     pub fn accept(&self) -> io::Result<Stream> {
         let stream = match self {
             Listener::Unix(listener) => Stream::Unix(listener.accept()?.0),
