@@ -1,6 +1,8 @@
 //! The binary from outside: beside a real nginx on the same bytes (`differential`), with WebSocket
 //! clients of somebody else's, in a browser; and the rules this crate's own source keeps (`layers`).
 
+mod browser;
 mod differential;
 mod layers;
 mod support;
+mod websocket_clients;
