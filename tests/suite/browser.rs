@@ -116,7 +116,8 @@ impl Browser {
         }
         self.devtools.send(Message::text(call.to_string())).await.expect("a call");
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.devtools.next()).await.expect("an answer in time");
+            let message =
+                tokio::time::timeout(PATIENCE, self.devtools.next()).await.expect("an answer in time");
             let message = message.expect("the browser is there").expect("a good message");
             let answer: Value = serde_json::from_slice(&message.into_data()).expect("JSON");
             if answer["id"] == id {

@@ -1,8 +1,10 @@
 //! The binary from outside: beside a real nginx on the same bytes (`differential`), with WebSocket
-//! clients of somebody else's, in a browser; and the rules this crate's own source keeps (`layers`).
+//! clients of somebody else's, in a browser, under signals; and the rules this crate's own source keeps (`layers`).
 
 mod browser;
 mod differential;
 mod layers;
+mod signals;
 mod support;
+mod websocket;
 mod websocket_clients;

@@ -72,7 +72,7 @@ impl Client {
     /// Everything until the server closes.
     pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.reader.to_end(&mut bytes).map(|()| bytes)
+        self.reader.until_end(&mut bytes).map(|()| bytes)
     }
 
     /// The socket, for what this client has no word for.

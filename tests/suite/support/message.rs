@@ -110,7 +110,7 @@ impl Reader {
             Framing::None => Ok(()),
             Framing::Length(length) => self.exactly(length, &mut message.body),
             Framing::UntilClose => {
-                self.to_end(&mut message.body)?;
+                self.until_end(&mut message.body)?;
                 Ok(())
             }
             Framing::Chunked => self.chunks(message),
@@ -173,7 +173,7 @@ impl Reader {
     }
 
     /// Appends all there is until the peer closes.
-    pub fn to_end(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+    pub fn until_end(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
         loop {
             into.append(&mut self.ahead);
             if !self.fill()? {

@@ -62,6 +62,8 @@ pub struct Received {
     pub cut: Option<String>,
     /// What came behind it on the same connection, once the upstream had switched to echoing.
     pub behind: Vec<u8>,
+    /// Whether the connection was ended from the other side, after all of that.
+    pub ended: bool,
 }
 
 /// A listening upstream; it stops when dropped.
@@ -168,7 +170,7 @@ impl Shared {
         let cut = read.as_ref().err().map(io::Error::to_string);
         let index = {
             let mut received = self.received.lock().unwrap();
-            received.push(Received { message, cut, behind: Vec::new() });
+            received.push(Received { message, cut, behind: Vec::new(), ended: false });
             received.len() - 1
         };
         read?;
@@ -191,24 +193,24 @@ impl Shared {
     }
 
     fn echo(&self, reader: &mut Reader, index: usize) -> io::Result<()> {
-        loop {
-            let bytes = reader.some()?;
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            self.received.lock().unwrap()[index].behind.extend_from_slice(&bytes);
+        while let Some(bytes) = self.more(reader, index)? {
             reader.stream.write_all(&bytes)?;
         }
+        Ok(())
     }
 
     fn listen_on(&self, reader: &mut Reader, index: usize) -> io::Result<()> {
-        loop {
-            let bytes = reader.some()?;
-            if bytes.is_empty() {
-                return Ok(());
-            }
-            self.received.lock().unwrap()[index].behind.extend_from_slice(&bytes);
-        }
+        while self.more(reader, index)?.is_some() {}
+        Ok(())
+    }
+
+    /// What else comes on a connection, recorded; None at its end.
+    fn more(&self, reader: &mut Reader, index: usize) -> io::Result<Option<Vec<u8>>> {
+        let bytes = reader.some()?;
+        let received = &mut self.received.lock().unwrap()[index];
+        received.behind.extend_from_slice(&bytes);
+        received.ended = bytes.is_empty();
+        Ok((!bytes.is_empty()).then_some(bytes))
     }
 }
 

@@ -174,6 +174,18 @@ impl Server {
         panic!("{kind:?} found five times that somebody else had taken its port");
     }
 
+    /// Starts a server that must not come up, and gives back what it says about that.
+    pub fn refuse(kind: Kind, place: Place, site: &str) -> String {
+        place.write("site.conf", site);
+        place.write("nginx.conf", &whole(site));
+        let child = command(kind, &place).spawn().unwrap_or_else(|e| panic!("starting {kind:?}: {e}"));
+        let mut server = Server { kind, place, child };
+        server.wait().expect("a server that cannot serve ends");
+        let status = server.child.wait().expect("it has ended");
+        assert!(!status.success(), "{kind:?} came up, or ended as if nothing was wrong");
+        server.logs()
+    }
+
     fn try_start(kind: Kind, place: Place, site: &str) -> Result<Server, (Place, String)> {
         let child = command(kind, &place).spawn().unwrap_or_else(|e| panic!("starting {kind:?}: {e}"));
         let mut server = Server { kind, place, child };
@@ -215,6 +227,11 @@ impl Server {
     /// Lets the server finish what it is doing and end. An error when it does not.
     pub fn quit(&mut self) -> Result<(), String> {
         self.signal(rustix::process::Signal::QUIT);
+        self.wait().inspect_err(|_| self.end())
+    }
+
+    /// Waits until the server has ended. An error when it does not.
+    pub fn wait(&mut self) -> Result<(), String> {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
             if self.child.try_wait().expect("waiting for a child").is_some() {
@@ -222,8 +239,7 @@ impl Server {
             }
             thread::sleep(Duration::from_millis(2));
         }
-        self.end();
-        Err(format!("{:?} was still running {PATIENCE:?} after QUIT", self.kind))
+        Err(format!("{:?} is still running after {PATIENCE:?}", self.kind))
     }
 
     /// What the server wrote, for whoever has to find out what went wrong.
