@@ -88,6 +88,15 @@ impl Row {
         matches!(self.edition, Edition::Open | Edition::Ours) || self.serve == Serve::Served
     }
 
+    /// What its block holds when it stands in `context`, if it has a block.
+    pub fn inner(&self, context: Context) -> Option<Context> {
+        match self.block? {
+            Block::Of(inner) => Some(inner),
+            Block::If if context == Context::SERVER => Some(Context::IF_SERVER),
+            Block::If => Some(Context::IF_LOCATION),
+        }
+    }
+
     /// The `.so` that would have to be loaded for it.
     pub fn shared_object(&self) -> String {
         format!("ngx_{}_module.so", self.module)

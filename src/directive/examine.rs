@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bstr::{BStr, ByteSlice};
 
 use crate::diagnostics::{Diagnostic, Edit, Fix};
-use crate::directive::catalogue::{self, Block, Edition, Row};
+use crate::directive::catalogue::{self, Edition, Row};
 use crate::directive::form::{Form, Kind, Misfit, either};
 use crate::directive::{Context, values};
 use crate::source::Span;
@@ -48,16 +48,7 @@ pub fn examine(
     if row.once {
         once(directive, row, seen, found);
     }
-    Some(Known { row, inner: inner(row, context), sound: found.len() == before })
-}
-
-/// What a row's block holds when it stands in `context`.
-fn inner(row: &Row, context: Context) -> Option<Context> {
-    match row.block? {
-        Block::Of(inner) => Some(inner),
-        Block::If if context == Context::SERVER => Some(Context::IF_SERVER),
-        Block::If => Some(Context::IF_LOCATION),
-    }
+    Some(Known { row, inner: row.inner(context), sound: found.len() == before })
 }
 
 fn row_of(

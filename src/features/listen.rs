@@ -38,6 +38,7 @@ impl Written {
             socket: net::ListenOptions::default(),
             socket_written: false,
             default_server: false,
+            quic: false,
             span,
             place,
         }
@@ -52,6 +53,8 @@ pub struct Listen {
     /// Some option of the socket was written: nginx allows that once an address.
     pub socket_written: bool,
     pub default_server: bool,
+    /// Over UDP, which is not served: nginx's rules hold for it, and no socket is opened.
+    pub quic: bool,
     pub span: Span,
     pub place: Place,
 }
@@ -98,7 +101,8 @@ fn listen(written: &mut Written, call: &mut Call) {
     let Some(address) = address(call) else { return };
     let (span, place) = (call.span(0), call.place());
     let socket = net::ListenOptions::default();
-    let mut listen = Listen { address, socket, socket_written: false, default_server: false, span, place };
+    let mut listen =
+        Listen { address, socket, socket_written: false, default_server: false, quic: false, span, place };
     for at in 1..call.args().len() {
         parameter(&mut listen, call, at);
     }
@@ -120,6 +124,7 @@ fn parameter(listen: &mut Listen, call: &mut Call, at: usize) {
             return;
         }
         (b"ssl" | b"http2" | b"quic" | b"proxy_protocol", None) => {
+            listen.quic |= name == b"quic";
             return call.not_served(at, &format!("\"{}\" on a listener", text(name)));
         }
         // Each worker of ours has a socket of its own anyway; the others only tune the kernel.

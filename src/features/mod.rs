@@ -6,6 +6,7 @@
 
 mod row;
 
+pub mod checked;
 pub mod client;
 pub mod core;
 pub mod error_log;

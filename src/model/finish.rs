@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::diagnostics::{Diagnostic, Edit, Fix};
 use crate::directive::Context;
 use crate::directive::variables::Protocol;
-use crate::features::{self, Build, NOT_SERVED};
+use crate::features::{self, Build, NOT_SERVED, checked};
 use crate::request::{Source, VariableId};
 use crate::source::Span;
 use crate::syntax::Tree;
@@ -17,6 +17,7 @@ pub fn finish(build: &mut Build, tree: &Tree, main: &RawMain) {
     if build.options.context == Context::MAIN && !main.has_events {
         no_events(build, tree);
     }
+    checked::afterwards(tree, build);
     variables(build);
 }
 

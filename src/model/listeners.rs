@@ -1,7 +1,7 @@
 //! Listeners: one for each address, and the servers that answer there
 //! (`ngx_http_add_listen`, `ngx_http_add_addresses`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::diagnostics::Diagnostic;
 use crate::features::listen::{Listen, ListenAddress, ServerName};
@@ -30,17 +30,18 @@ pub struct Listening<'a> {
 /// Puts servers to addresses; conflicts are said.
 pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listener> {
     let mut listeners: Vec<(Listener, State)> = Vec::new();
-    let mut by_address: HashMap<ListenAddress, usize> = HashMap::new();
+    // The same address may be listened on over TCP and over UDP.
+    let mut by_address: HashMap<(ListenAddress, bool), usize> = HashMap::new();
     for server in servers {
-        let mut own: HashMap<&ListenAddress, Span> = HashMap::new();
+        let mut own: HashMap<(&ListenAddress, bool), Span> = HashMap::new();
         for listen in server.listens {
-            if let Some(earlier) = own.insert(&listen.address, listen.span) {
+            if let Some(earlier) = own.insert((&listen.address, listen.quic), listen.span) {
                 let message = format!("a duplicate listen {}", shown(&listen.address));
                 let finding = Diagnostic::error("duplicate-listen", listen.span, message);
                 found.push(finding.also(earlier, "the earlier one of this server"));
                 continue;
             }
-            let index = *by_address.entry(listen.address.clone()).or_insert_with(|| {
+            let index = *by_address.entry((listen.address.clone(), listen.quic)).or_insert_with(|| {
                 listeners.push((
                     Listener {
                         address: listen.address.clone(),
@@ -66,7 +67,10 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
             }
         }
     }
-    listeners.into_iter().map(|(listener, _)| listener).collect()
+    let over_udp: HashSet<usize> =
+        by_address.iter().filter(|((_, quic), _)| *quic).map(|(_, at)| *at).collect();
+    let listeners = listeners.into_iter().enumerate().filter(|(at, _)| !over_udp.contains(at));
+    listeners.map(|(_, (listener, _))| listener).collect()
 }
 
 #[derive(Default)]

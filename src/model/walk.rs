@@ -7,7 +7,7 @@ use crate::diagnostics::Diagnostic;
 use crate::directive::form::Kind as Form;
 use crate::directive::{Context, Known, Seen, Serve, examine};
 use crate::features::rewrite::{self, Step};
-use crate::features::{Build, Call, NOT_SERVED, REGISTER, Written, upstream};
+use crate::features::{Build, Call, NOT_SERVED, REGISTER, Written, checked, upstream};
 use crate::source::Span;
 use crate::syntax::{Body, Directive, NodeId, Tree};
 
@@ -312,6 +312,9 @@ fn unserved(call: &mut Call, known: &Known) {
                 mention(call, at, kind);
             }
         }
+    }
+    if known.sound {
+        checked::check(call);
     }
     let blocks = matches!(directive.body, Body::Block { .. });
     if known.row.serve == Serve::Changes || known.row.serve == Serve::Served && !blocks {

@@ -1,0 +1,47 @@
+//! `worker_cpu_affinity`, `thread_pool` and other lines about the process.
+
+use crate::diagnostics::Diagnostic;
+use crate::directive::Context;
+
+use super::{Call, Check, text};
+
+pub const CHECKS: &[Check] = &[
+    Check { name: "thread_pool", contexts: Context::MAIN, check: thread_pool },
+    Check { name: "worker_cpu_affinity", contexts: Context::MAIN, check: worker_cpu_affinity },
+];
+
+/// How many processors a mask may name (`CPU_SETSIZE`).
+const PROCESSORS: usize = 1024;
+
+fn worker_cpu_affinity(call: &mut Call) {
+    let first = usize::from(call.arg(0) == b"auto");
+    if first == 1 && call.args().len() > 2 {
+        let message = "invalid number of arguments in \"worker_cpu_affinity\" directive";
+        return call.error(2, "wrong-arguments", message);
+    }
+    for at in first..call.args().len() {
+        let mask = call.arg(at);
+        if mask.len() > PROCESSORS {
+            let message = format!("\"worker_cpu_affinity\" supports up to {PROCESSORS} CPUs only");
+            return call.error(at, "invalid-value", message);
+        }
+        let wrong = mask.iter().rev().find(|byte| !matches!(byte, b'0' | b'1' | b' '));
+        if let Some(byte) = wrong {
+            let message = format!("invalid character \"{}\" in \"worker_cpu_affinity\"", text(&[*byte]));
+            call.error(at, "invalid-value", message);
+        }
+    }
+}
+
+fn thread_pool(call: &mut Call) {
+    let name = call.arg(0);
+    if !call.args()[1..].iter().any(|word| word.value.starts_with(b"threads=")) {
+        call.error(0, "missing-parameter", "\"thread_pool\" must have \"threads\" parameter");
+    }
+    let same = call.earlier().find(|other| other.args.first().is_some_and(|word| word.value == name));
+    if let Some(earlier) = same.map(|other| other.name.span) {
+        let message = format!("duplicate thread pool \"{}\"", text(name));
+        let finding = Diagnostic::error("duplicate-directive", call.span(0), message);
+        call.say(finding.also(earlier, "the earlier one"));
+    }
+}
