@@ -47,6 +47,12 @@ impl HeadBuffers {
         Ok(())
     }
 
+    /// The most bytes that the line which begins now can have.
+    pub fn longest_line(&self) -> usize {
+        let part = self.capacity - self.used;
+        if self.large_left > 0 { part.max(self.large_size) } else { part }
+    }
+
     /// Whether more can come behind `length` bytes of an unfinished line.
     pub fn has_room_behind(&self, length: usize) -> Result<(), Full> {
         if self.used + length < self.capacity {

@@ -314,12 +314,12 @@ impl RequestParser {
         if self.start > most { Err(RequestError::InvalidRequest) } else { Ok(None) }
     }
 
-    /// True when the request line is whole.
+    /// True when the request line is whole. What does not fit the buffers is not looked at.
     fn read_line(&mut self, bytes: &[u8]) -> Result<bool, RequestError> {
-        let whole = self.line.read(&bytes[self.start..])?;
-        if !whole {
-            let room = self.buffers.has_room_behind(self.line.at);
-            return room.map(|()| false).map_err(|_| RequestError::TooLongUri);
+        let rest = &bytes[self.start..];
+        let longest = self.buffers.longest_line();
+        if !self.line.read(&rest[..rest.len().min(longest)])? {
+            return if rest.len() < longest { Ok(false) } else { Err(RequestError::TooLongUri) };
         }
         self.buffers.store(self.line.at).map_err(|_| RequestError::TooLongUri)?;
         self.header_at = self.start + self.line.at;
