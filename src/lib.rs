@@ -21,3 +21,5 @@ pub mod request;
 pub mod features;
 
 pub mod model;
+
+pub mod cli;

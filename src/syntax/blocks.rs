@@ -32,8 +32,9 @@ pub(super) fn pair(
         statements.list.truncate(at);
     }
     let telling = Telling { text, lines: Lines::new(text), file, statements };
-    let told = repairs.iter().take(MAX_MISTAKES).map(|(at, repair)| telling.tell(*at as usize, *repair));
-    let told: Vec<Diagnostic> = told.collect();
+    let before = mistakes.iter().rev().take_while(|mistake| mistake.span().file == file).count();
+    let told = repairs.iter().take(MAX_MISTAKES.saturating_sub(before));
+    let told: Vec<Diagnostic> = told.map(|(at, repair)| telling.tell(*at as usize, *repair)).collect();
     let closes = told.iter().map(|found| found.span().start).collect::<Vec<_>>();
     mistakes.extend(told);
     apply(statements, &repairs, &closes);

@@ -14,7 +14,7 @@ pub enum Note<'a> {
     Directives(u32),
 }
 
-/// What the text of a comment says to wsproxy, if it is addressed to it.
+/// `note`: what the text of a comment says to wsproxy, if it is addressed to it.
 pub fn note(comment: &[u8]) -> Option<Note<'_>> {
     let behind_hash = comment.strip_prefix(b"#")?.trim_ascii_start();
     let said = behind_hash.strip_prefix(b"wsproxy:")?;
@@ -22,6 +22,7 @@ pub fn note(comment: &[u8]) -> Option<Note<'_>> {
     Some(allow(said).unwrap_or(Note::Directives(from as u32)))
 }
 
+/// `allow`, each `rule` and the `reason`
 fn allow(said: &[u8]) -> Option<Note<'_>> {
     let listed = said.trim_ascii_start().strip_prefix(b"allow")?.trim_ascii_start().strip_prefix(b"(")?;
     let close = listed.iter().position(|byte| *byte == b')')?;
@@ -32,7 +33,7 @@ fn allow(said: &[u8]) -> Option<Note<'_>> {
     rules.iter().all(named).then(|| Note::Allow { rules, reason: listed[close + 1..].trim_ascii() })
 }
 
-/// The simple directives in a text from `from` to `to`, each as its words and its `;`; `None` if
+/// `directives`: the simple directives in a text from `from` to `to`, each as its words and its `;`; `None` if
 /// there is anything else in it, or nothing.
 pub(super) fn directives(bytes: &[u8], from: u32, to: u32) -> Option<Vec<(Vec<Token>, Token)>> {
     let text = &bytes[..to as usize];

@@ -276,7 +276,7 @@ impl Reading<'_> {
         }
     }
 
-    /// `ngx_conf_include`: a pattern may name nothing, a plain name must name a file.
+    /// `include`, as `ngx_conf_include` has it: a pattern may name nothing, a plain name must name a file.
     fn include(&mut self, id: NodeId, depth: usize) {
         let directive = self.tree.get(id);
         let at = directive.args[0].span;

@@ -2,13 +2,14 @@
 //!
 //! A `}` counts unless it stands in a string, a comment or a long bracket (Lua 5.1 manual, 2.1).
 
-/// Behind the `}` that matches the `{` right before `from`, or `None` if there is none.
+/// `lua block`: behind the `}` that matches the `{` right before `from`, or `None` if there is none.
 pub(super) fn block_end(bytes: &[u8], from: u32) -> Option<u32> {
     let mut brackets = LongBrackets { bytes, unclosed: [false; MAX_LEVEL] };
     let mut depth = 1;
     let mut at = from as usize;
     while let Some(byte) = bytes.get(at) {
         at = match byte {
+            // `lua braces`
             b'{' => {
                 depth += 1;
                 at + 1
@@ -23,13 +24,14 @@ pub(super) fn block_end(bytes: &[u8], from: u32) -> Option<u32> {
             b'"' | b'\'' => string_end(bytes, at),
             b'[' => brackets.end(at).unwrap_or(at + 1),
             b'-' if bytes[at..].starts_with(b"--") => brackets.comment_end(at),
+            // `lua character`
             _ => at + 1,
         };
     }
     None
 }
 
-/// Behind the quote that closes the string opened at `at`. A string ends with its line at the
+/// `lua string`: behind the quote that closes the string opened at `at`. A string ends with its line at the
 /// latest; a quote that is not closed there opens no string.
 fn string_end(bytes: &[u8], at: usize) -> usize {
     let mut next = at + 1;
@@ -54,7 +56,7 @@ struct LongBrackets<'a> {
 }
 
 impl LongBrackets<'_> {
-    /// Behind a comment, long or to the end of the line.
+    /// `lua comment`: behind a comment, long or to the end of the line.
     fn comment_end(&mut self, at: usize) -> usize {
         let text = at + 2;
         if let Some(end) = self.end(text) {
@@ -63,7 +65,7 @@ impl LongBrackets<'_> {
         self.bytes[text..].iter().position(|byte| *byte == b'\n').map_or(self.bytes.len(), |end| text + end)
     }
 
-    /// Behind the `]==]` that closes a `[==[` at `at`; `None` if none opens there or none closes it.
+    /// `long bracket`: behind the `]==]` that closes a `[==[` at `at`; `None` if none opens there or none closes it.
     fn end(&mut self, at: usize) -> Option<usize> {
         let behind = self.bytes.get(at..)?.strip_prefix(b"[")?;
         let level = behind.iter().take(MAX_LEVEL).take_while(|byte| **byte == b'=').count();

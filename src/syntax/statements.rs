@@ -80,7 +80,7 @@ pub(super) struct Known<'a> {
     pub doubts: Option<&'a Doubts>,
 }
 
-/// Cuts a text into statements; `mistakes` gets what nginx would refuse.
+/// `configuration`: cuts a text into statements; `mistakes` gets what nginx would refuse.
 pub(super) fn cut(
     text: &Text,
     file: FileId,
@@ -166,6 +166,7 @@ impl Cutter<'_> {
         }
     }
 
+    /// `item`
     fn take(&mut self, token: Token) {
         match token.kind {
             Kind::Comment => self.comment(token),
@@ -191,6 +192,7 @@ impl Cutter<'_> {
         self.done.words.len() > self.first_word
     }
 
+    /// `directive`: all that was read since the last one.
     fn end(&mut self, what: What, end: Range<u32>) {
         match what {
             What::Open => {
@@ -212,7 +214,7 @@ impl Cutter<'_> {
         }
     }
 
-    /// A word ended, and with it what nginx keeps in its buffer.
+    /// `words`: a word ended, and with it what nginx keeps in its buffer.
     fn word(&mut self, token: Token, quote: Option<Quote>) {
         self.done.words.push(token);
         let next = self.bytes.get(token.end as usize).copied();
@@ -230,6 +232,7 @@ impl Cutter<'_> {
         if self.too_long(token.start + 1, token.end + space) {
             self.started_too_long(token);
         }
+        // `delimiter`, or the parenthesis that ends an `if`.
         if let Some(byte) = next.filter(|byte| !is_space(*byte) && !matches!(byte, b';' | b'{' | b')')) {
             let found = format!("unexpected \"{}\"", bstr::BStr::new(&[byte]));
             self.blame_a_quote(found, Some(token.end));
@@ -306,6 +309,7 @@ impl Cutter<'_> {
         self.mistakes.push(found);
     }
 
+    /// `block` or `lua block`
     fn open(&mut self, token: Token) {
         if self.from == From::CommandLine {
             let message = "block directives are not supported in -g option";
@@ -335,12 +339,13 @@ impl Cutter<'_> {
     /// `{{ name }}` and `{% if … %}`, which whoever fills in templates has left here. nginx refuses the
     /// second brace, as no block has a block without a name.
     fn placeholder_end(&self, start: u32) -> Option<u32> {
-        let line = self.rest_of_line(start);
-        let close: &[u8] = match line.get(..2)? {
+        let close: &[u8] = match self.bytes.get(start as usize..start as usize + 2)? {
             b"{{" => b"}}",
             b"{%" => b"%}",
             _ => return None,
         };
+        let near = &self.bytes[start as usize..self.bytes.len().min(start as usize + LONGEST_PLACEHOLDER)];
+        let line = near.split(|byte| *byte == b'\n').next().unwrap_or(near);
         line.windows(2).position(|window| window == close).map(|at| start + at as u32 + 2)
     }
 
@@ -616,6 +621,9 @@ impl Cutter<'_> {
 pub(super) fn too_many(at: Span) -> Diagnostic {
     Diagnostic::error("too-many-mistakes", at, "too many mistakes: the rest of the file is not read")
 }
+
+/// How far the end of a placeholder is looked for.
+const LONGEST_PLACEHOLDER: usize = 256;
 
 /// Stands for the name of a block that has none.
 const BRACE: Token = Token { kind: Kind::Open, start: 0, end: 0 };

@@ -48,7 +48,7 @@ pub(super) fn token(text: &[u8], from: u32) -> Option<Token> {
     Some(Token { kind, start, end: from + rest.location_offset() as u32 })
 }
 
-/// nginx's white space; a form feed or a no-break space is a part of a word.
+/// `white`: nginx's white space; a form feed or a no-break space is a part of a word.
 pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
@@ -58,7 +58,7 @@ fn space(input: Input) -> Parsed<()> {
     value((), take_while(is_space)).parse(input)
 }
 
-/// `token`
+/// `token`, which may be a `word`
 fn one_token(input: Input) -> Parsed<Kind> {
     alt((
         value(Kind::Semicolon, tag(&b";"[..])),
@@ -105,7 +105,7 @@ fn variable(input: Input) -> Parsed<Input> {
     recognize(pair(tag(&b"$"[..]), take_while(|byte| byte == b'{'))).parse(input)
 }
 
-/// `escape`: whatever follows a backslash is a part of the word.
+/// `escape`: whatever `character` follows a backslash is a part of the word.
 fn escape(input: Input) -> Parsed<Input> {
     recognize(pair(tag(&b"\\"[..]), opt(take(1usize)))).parse(input)
 }
