@@ -15,29 +15,39 @@ macro_rules! cases {
 }
 
 cases! {
+    access_log_buffer_and_path
     access_log_combined
     access_log_escapes
     access_log_if_and_variables
     add_header
+    alias
     bad_framing
     bad_header_control_bytes
     bad_headers
     bad_headers_kept
     bad_request_line
     bytes_sent
+    chunk_bare_lf
     client_half_close
     client_max_body_size
     client_max_body_size_chunked
+    client_timeouts
     comments_and_quotes
+    connect_method
     error_page
     error_page_bad_request
     error_page_upstream
     expect_100_continue
+    headers_multiple
     host_bad
+    if_conditions
+    include_glob
+    internal
     internal_redirect_proxied
     keepalive
     large_headers
     listen_addresses
+    listen_options
     location_caret_tilde
     location_exact
     location_longest_prefix
@@ -66,10 +76,12 @@ cases! {
     proxy_response_headers
     proxy_set_header_inheritance
     proxy_set_header_values
+    recursive_error_pages
     redirect_port
     request_bodies_unread
     return_forms
     return_msie_padding
+    rewrite_flags
     server_default
     server_name_host_forms
     server_name_order
@@ -77,10 +89,12 @@ cases! {
     server_tokens
     set_and_order
     static_files
+    trailers
     upstream_accel
     upstream_bad_answers
     upstream_cut_body
     upstream_early_answer
+    upstream_keepalive
     upstream_next
     upstream_old_http
     upstream_round_robin

@@ -12,6 +12,7 @@
 //! | `@CASE@` | the directory of the test's fixture |
 
 use std::{
+    cell::RefCell,
     fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
@@ -33,8 +34,9 @@ pub enum Kind {
     Wsproxy,
 }
 
-/// The names a configuration uses for where it listens.
-const LISTENERS: [&str; 4] = ["LISTEN", "LISTEN2", "PORT", "PORT2"];
+/// The names a configuration uses for where it listens, and for those places' ports alone.
+const LISTENERS: [(&str, &str); 4] =
+    [("@LISTEN@", "@LISTEN@"), ("@LISTEN2@", "@LISTEN2@"), ("@PORT@", "@NUMBER@"), ("@PORT2@", "@NUMBER2@")];
 
 /// A directory of its own and the placeholders that hold in it.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Place {
     /// What stands for a placeholder, longest text first, so that putting names back is unambiguous.
     names: Vec<(String, String)>,
     directory: tempfile::TempDir,
+    /// Everything written here as it was before placeholders were replaced.
+    written: RefCell<String>,
     /// Keeps the port of `@REFUSED@` from being anybody's: bound, never listening.
     _refused: socket2::Socket,
 }
@@ -51,7 +55,8 @@ impl Place {
     pub fn new(case: &Path) -> Place {
         let directory = tempfile::Builder::new().prefix("wsproxy-").tempdir().expect("a temporary directory");
         let (refused, refused_port) = closed_port();
-        let mut place = Place { names: Vec::new(), directory, _refused: refused };
+        let mut place =
+            Place { names: Vec::new(), directory, written: RefCell::default(), _refused: refused };
         place.name("REFUSED", format!("127.0.0.1:{refused_port}"));
         for name in ["LISTEN", "LISTEN2", "UPSTREAM1", "UPSTREAM2", "UPSTREAM3"] {
             let socket = place.path(&name.to_lowercase());
@@ -118,7 +123,15 @@ impl Place {
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, self.fill(text)).expect("writing into a temporary directory");
+        self.written.borrow_mut().push_str(text);
         path
+    }
+
+    /// Where the configuration written here listens.
+    fn listeners(&self) -> Vec<Address> {
+        let written = self.written.borrow();
+        let used = LISTENERS.iter().filter(|(name, also)| written.contains(name) || written.contains(also));
+        used.map(|(name, _)| self.address(name.trim_matches('@'))).collect()
     }
 
     /// A file's text; empty when there is none.
@@ -136,7 +149,7 @@ pub fn whole(site: &str) -> String {
     }
     let access_log = if site.contains("access_log") { "" } else { "access_log off;" };
     format!(
-        "daemon off; master_process off; worker_processes 1; pid @DIR@/pid; error_log @DIR@/error.log info;
+        "worker_processes 1; pid @DIR@/pid; error_log @DIR@/error.log info;
 events {{ worker_connections 512; }}
 http {{
     {access_log}
@@ -162,7 +175,7 @@ impl Server {
         for _ in 0..5 {
             place.write("site.conf", site);
             place.write("nginx.conf", &whole(site));
-            match Server::try_start(kind, place, site) {
+            match Server::try_start(kind, place) {
                 Ok(server) => return server,
                 Err((failed, why)) if why.contains("ddress already in use") => {
                     place = failed;
@@ -186,12 +199,11 @@ impl Server {
         server.logs()
     }
 
-    fn try_start(kind: Kind, place: Place, site: &str) -> Result<Server, (Place, String)> {
+    fn try_start(kind: Kind, place: Place) -> Result<Server, (Place, String)> {
         let child = command(kind, &place).spawn().unwrap_or_else(|e| panic!("starting {kind:?}: {e}"));
         let mut server = Server { kind, place, child };
         let begun = Instant::now();
-        for name in LISTENERS.iter().filter(|name| site.contains(&format!("@{name}@"))) {
-            let address = server.place.address(name);
+        for address in server.place.listeners() {
             while Stream::connect(&address).is_err() {
                 let gone = server.child.try_wait().expect("waiting for a child");
                 if gone.is_some() || begun.elapsed() > PATIENCE {
@@ -274,6 +286,9 @@ fn command(kind: Kind, place: &Place) -> Command {
     };
     command.arg("-p").arg(place.directory.path()).arg("-c").arg(place.path("nginx.conf"));
     command.arg("-e").arg(place.path("error.log"));
+    if kind == Kind::Nginx {
+        command.args(["-g", "daemon off; master_process off;"]);
+    }
     command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
     command
 }
