@@ -12,6 +12,7 @@
 mod cases;
 mod run;
 mod script;
+mod sites;
 mod transcript;
 
 use std::{env, fs, path::Path};
@@ -19,24 +20,38 @@ use std::{env, fs, path::Path};
 use crate::support::server::Kind;
 use script::Script;
 
+/// A configuration and an exchange with it.
+struct Case<'a> {
+    name: &'a str,
+    /// Where files that the configuration names are, and `differs.diff` if there is one.
+    directory: &'a Path,
+    site: String,
+    exchange: String,
+}
+
 /// Runs a case by the name of its directory.
 fn case(name: &str) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/nginx").join(name);
-    let read = |file: &str| {
-        let path = directory.join(file);
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    };
-    let script = Script::parse(&read("exchange.http")).unwrap_or_else(|why| panic!("exchange.http: {why}"));
-    let site = read("site.conf");
+    let (site, exchange) = (read(&directory.join("site.conf")), read(&directory.join("exchange.http")));
+    compare(&Case { name, directory: &directory, site, exchange });
+}
 
-    let nginx = run::run(Kind::Nginx, &directory, &site, &script);
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Plays the exchange with both servers; panics unless they do alike, or differ as is written down.
+fn compare(case: &Case) {
+    let name = case.name;
+    let script = Script::parse(&case.exchange).unwrap_or_else(|why| panic!("{name}: exchange, {why}"));
+    let nginx = run::run(Kind::Nginx, case.directory, &case.site, &script);
     show("nginx", &nginx.text);
     assert!(nginx.complaints.is_empty(), "nginx, {name}: {:#?}\n{}", nginx.complaints, nginx.text);
     if env::var("SERVER").is_ok_and(|server| server == "nginx") {
         return;
     }
 
-    let ours = run::run(Kind::Wsproxy, &directory, &site, &script);
+    let ours = run::run(Kind::Wsproxy, case.directory, &case.site, &script);
     show("wsproxy", &ours.text);
     let difference = transcript::difference(&nginx.text, &ours.text);
     match &script.differs {
@@ -44,7 +59,7 @@ fn case(name: &str) {
             assert!(difference.is_empty(), "{name}: - nginx, + wsproxy\n{difference}\n{}", ours.logs);
             assert!(ours.complaints.is_empty(), "{name}: {:#?}\n{}", ours.complaints, ours.logs);
         }
-        Some(why) => compare_difference(&directory.join("differs.diff"), why, &difference, &ours.logs),
+        Some(why) => compare_difference(&case.directory.join("differs.diff"), why, &difference, &ours.logs),
     }
 }
 
