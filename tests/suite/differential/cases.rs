@@ -17,6 +17,7 @@ macro_rules! cases {
 cases! {
     access_log_buffer_and_path
     access_log_combined
+    access_log_default
     access_log_escapes
     access_log_if_and_variables
     add_header
@@ -41,6 +42,7 @@ cases! {
     headers_multiple
     host_bad
     if_conditions
+    if_inheritance
     include_glob
     internal
     internal_redirect_proxied

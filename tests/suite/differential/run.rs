@@ -205,7 +205,7 @@ fn log(place: &Place, lines: usize) -> String {
     loop {
         let text = place.read("access.log");
         if text.lines().count() >= lines || begun.elapsed() > PATIENCE {
-            return format!("== access.log\n{text}");
+            return format!("== access.log\n{}", transcript::without_times(&text));
         }
         thread::sleep(Duration::from_millis(5));
     }

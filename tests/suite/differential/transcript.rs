@@ -2,7 +2,7 @@
 //!
 //! Heads stand as they came, in order and case. Made equal are only: the value of `Date`, the servers'
 //! names (in `Server` and in the signature of their own pages, and by so much `Content-Length`), how a
-//! chunked body was cut, and what placeholders stand for. A long body is shown by its length and a sum.
+//! chunked body was cut, the log's times, and what placeholders stand for. A long body is shown by its length and a sum.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -53,6 +53,27 @@ pub fn received(received: &Received) -> String {
 /// Bytes that are no message.
 pub fn raw(bytes: &[u8]) -> String {
     format!("-- bytes: {}\n", show(&own_names(bytes)))
+}
+
+/// A log with `$time_local` in brackets taken out: `[23/Nov/2026:06:05:56 +0000]`.
+pub fn without_times(log: &str) -> String {
+    let time_ends = |text: &str| {
+        let end = text.find(']')?;
+        let looks_right = end == 26 && text.as_bytes()[2] == b'/' && text.as_bytes()[11] == b':';
+        looks_right.then_some(end)
+    };
+    let mut text = String::with_capacity(log.len());
+    let mut rest = log;
+    while let Some((before, after)) = rest.split_once('[') {
+        text.push_str(before);
+        text.push('[');
+        rest = after;
+        if let Some(end) = time_ends(after) {
+            text.push_str("@TIME@");
+            rest = &after[end..];
+        }
+    }
+    text + rest
 }
 
 /// The lines in which two transcripts differ, with a few around them; empty when they do not.
