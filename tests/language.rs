@@ -135,7 +135,7 @@ fn in_order(tree: &Tree, items: &[NodeId], from: u32, to: u32) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_bytes_are_read_to_the_end(text in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -34,7 +34,15 @@ pub(super) fn pair(
     let telling = Telling { text, lines: Lines::new(text), file, statements };
     let before = mistakes.iter().rev().take_while(|mistake| mistake.span().file == file).count();
     let told = repairs.iter().take(MAX_MISTAKES.saturating_sub(before));
-    let told: Vec<Diagnostic> = told.map(|(at, repair)| telling.tell(*at as usize, *repair)).collect();
+    // Of blocks that end behind the same statement the outer one ends last.
+    let mut floor = 0;
+    let told: Vec<Diagnostic> = told
+        .map(|(at, repair)| {
+            let mistake = telling.tell(*at as usize, *repair, floor);
+            floor = floor.max(mistake.span().start);
+            mistake
+        })
+        .collect();
     let closes = told.iter().map(|found| found.span().start).collect::<Vec<_>>();
     mistakes.extend(told);
     apply(statements, &repairs, &closes);
@@ -101,17 +109,25 @@ fn apply(statements: &mut Statements, repairs: &[(u32, Repair)], places: &[u32])
         let mut kept = Some(statement.clone());
         while let Some((nth, (_, repair))) = repairs.next_if(|(_, (about, _))| *about as usize == at) {
             match repair {
-                Repair::CloseBefore { .. } => changed
-                    .push(missing_close(places.get(nth).copied().unwrap_or(statements.start(statement)))),
+                Repair::CloseBefore { .. } => {
+                    close(&mut changed, places.get(nth).copied().unwrap_or(statements.start(statement)))
+                }
                 Repair::Drop => kept = None,
                 Repair::Open => kept = Some(Statement { what: What::Open, ..statement.clone() }),
             }
         }
         changed.extend(kept);
     }
-    let end = statements.list.last().map_or(0, |last| last.end.end);
-    changed.extend(repairs.map(|(nth, _)| missing_close(places.get(nth).copied().unwrap_or(end))));
+    let end = statements.list.iter().map(|statement| statement.end.end).max().unwrap_or(0);
+    repairs.for_each(|(nth, _)| close(&mut changed, places.get(nth).copied().unwrap_or(end)));
     statements.list = changed;
+}
+
+/// Adds the `}` that is missing at `place`, before the comments that stand behind that place.
+fn close(list: &mut Vec<Statement>, place: u32) {
+    let behind = |statement: &Statement| statement.what == What::Comment && statement.end.start >= place;
+    let at = list.iter().rposition(|statement| !behind(statement)).map_or(0, |last| last + 1);
+    list.insert(at, missing_close(place));
 }
 
 /// Turns a change into words.
@@ -123,18 +139,18 @@ struct Telling<'a> {
 }
 
 impl Telling<'_> {
-    fn tell(&self, at: usize, repair: Repair) -> Diagnostic {
+    fn tell(&self, at: usize, repair: Repair, floor: u32) -> Diagnostic {
         match repair {
-            Repair::CloseBefore { opener } => self.missing(at, opener as usize),
+            Repair::CloseBefore { opener } => self.missing(at, opener as usize, floor),
             Repair::Drop => self.surplus(at),
             Repair::Open => self.not_opened(at),
         }
     }
 
-    fn missing(&self, at: usize, opener: usize) -> Diagnostic {
+    fn missing(&self, at: usize, opener: usize, floor: u32) -> Diagnostic {
         let block = &self.statements.list[opener];
         let name = self.name(block);
-        let place = self.place_of_missing(at, opener);
+        let place = self.place_of_missing(at, opener).max(floor);
         let indent = self.lines.space_before(self.statements.start(block));
         let line = self.lines.of(place);
         let edit = match self.lines.is_first(place) {
@@ -155,12 +171,14 @@ impl Telling<'_> {
         let indent = self.lines.indent(self.statements.start(&self.statements.list[opener]));
         let last = self.statements.list[..at].iter().rposition(|s| s.what != What::Comment).unwrap_or(0);
         let next = self.statements.list[at..].iter().find(|s| s.what != What::Comment);
-        let to = next.map_or(self.lines.written(), |next| self.lines.of(self.statements.start(next)));
+        let next = next.map(|next| self.statements.start(next));
+        let to = next.map_or(self.lines.written(), |next| self.lines.of(next));
         let mut end = self.statements.list[last].end.end;
-        for comment in self.statements.list[last + 1..].iter().take_while(|s| s.what == What::Comment) {
-            if self.lines.of(comment.end.start) == self.lines.of(end)
-                || self.lines.indent(comment.end.start) > indent
-            {
+        // A comment may stand between the words of the next statement.
+        let before_next = |comment: &&Statement| next.is_none_or(|next| comment.end.start < next);
+        for comment in self.statements.list[last + 1..at].iter().filter(before_next) {
+            let same_line = self.lines.of(comment.end.start) == self.lines.of(end);
+            if same_line || self.lines.indent(comment.end.start) > indent {
                 end = comment.end.end;
             }
         }

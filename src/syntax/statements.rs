@@ -203,7 +203,11 @@ impl Cutter<'_> {
         }
         let words = self.first_word as u32..self.done.words.len() as u32;
         self.first_word = self.done.words.len();
-        self.done.list.push(Statement { what, words, end });
+        // Where the `;` is missing, comments may have been read that stand behind the last word.
+        let behind =
+            |statement: &Statement| statement.what == What::Comment && statement.end.start >= end.start;
+        let at = self.done.list.iter().rposition(|statement| !behind(statement)).map_or(0, |last| last + 1);
+        self.done.list.insert(at, Statement { what, words, end });
     }
 
     fn comment(&mut self, token: Token) {
