@@ -1,6 +1,6 @@
 //! Everything that the catalogue alone can say of one directive as written.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bstr::{BStr, ByteSlice};
 
@@ -8,7 +8,7 @@ use crate::diagnostics::{Diagnostic, Edit, Fix};
 use crate::directive::catalogue::{self, Edition, Row};
 use crate::directive::form::{Form, Kind, Misfit, either};
 use crate::directive::{Context, values};
-use crate::source::Span;
+use crate::source::{FileId, Span};
 use crate::syntax::{Body, Directive, NodeId, Tree, Word};
 
 /// A directive that stands where it may.
@@ -25,6 +25,8 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct Seen {
     first: HashMap<&'static str, Span>,
+    /// Files that were told to be included again.
+    included_again: HashSet<FileId>,
 }
 
 /// Looks at one directive that stands in `context`: its name, place, arguments and whether it came
@@ -46,7 +48,7 @@ pub fn examine(
         found.push(wrong_count(directive, row));
     }
     if row.once {
-        once(directive, row, seen, found);
+        once(tree, directive, row, seen, found);
     }
     Some(Known { row, inner: row.inner(context), sound: found.len() == before })
 }
@@ -273,16 +275,30 @@ fn refusal(kind: &Kind, name: &str, value: &BStr) -> String {
     }
 }
 
-fn once(directive: &Directive, row: &'static Row, seen: &mut Seen, found: &mut Vec<Diagnostic>) {
+fn once(tree: &Tree, directive: &Directive, row: &'static Row, seen: &mut Seen, found: &mut Vec<Diagnostic>) {
     let span = directive.name.span;
-    if let Some(first) = seen.first.get(row.name) {
-        let message = format!("\"{}\" directive is duplicate", row.name);
-        found.push(
-            Diagnostic::error("duplicate-directive", span, message)
-                .here("a second time in the same block")
-                .also(*first, "the first time"),
-        );
+    let Some(first) = seen.first.get(row.name).copied() else {
+        seen.first.insert(row.name, span);
         return;
+    };
+    let message = format!("\"{}\" directive is duplicate", row.name);
+    let Some((again, before)) = included_again(tree, span, first) else {
+        let finding = Diagnostic::error("duplicate-directive", span, message);
+        return found.push(finding.here("a second time in the same block").also(first, "the first time"));
+    };
+    // One include that was written twice is one mistake, however much the file holds.
+    if seen.included_again.insert(span.file) {
+        let finding = Diagnostic::error("duplicate-directive", again, message)
+            .here("the same file is included a second time in this block")
+            .also(before, "the first time")
+            .also(span, "and may not be repeated");
+        found.push(finding);
     }
-    seen.first.insert(row.name, span);
+}
+
+/// Where a file was included that repeats what it says, and where it was included before.
+fn included_again(tree: &Tree, span: Span, first: Span) -> Option<(Span, Span)> {
+    let (source, earlier) = (tree.sources.get(span.file), tree.sources.get(first.file));
+    let same = span.file != first.file && source.path == earlier.path && span.start == first.start;
+    Some((source.included_from?, earlier.included_from?)).filter(|_| same)
 }

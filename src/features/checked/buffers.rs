@@ -15,7 +15,7 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
     for block in whole.within(Context::IN_HTTP) {
         for module in MODULES {
             let here = |ending: &&str| whole.own(block, &format!("{module}_{ending}")).is_some();
-            if ENDINGS.iter().any(|ending| here(ending)) {
+            if ENDINGS.iter().any(here) {
                 found.extend(Sizes::of(whole, block, module).and_then(|sizes| sizes.check(module)));
             }
         }

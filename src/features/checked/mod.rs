@@ -9,6 +9,7 @@ mod browser;
 mod buffers;
 mod cache;
 mod charset;
+mod cookies;
 mod expires;
 mod files;
 mod gateways;
@@ -48,6 +49,7 @@ static REGISTER: &[&[Check]] = &[
     browser::CHECKS,
     cache::CHECKS,
     charset::CHECKS,
+    cookies::CHECKS,
     expires::CHECKS,
     files::CHECKS,
     gateways::CHECKS,
