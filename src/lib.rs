@@ -22,4 +22,8 @@ pub mod features;
 
 pub mod model;
 
+pub mod exchange;
+
+pub mod runtime;
+
 pub mod cli;

@@ -7,14 +7,45 @@
 //! does not leave out the directive or the file in which it is.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use bstr::ByteSlice;
 use serde::Serialize;
 
 use crate::diagnostics::{Diagnostic, Severity};
-use crate::source::{FileId, Sources, Span};
-use crate::syntax::{Body, Directive, NodeId, Quote, Tree, Word};
+use crate::directive::Catalogue;
+use crate::source::{Disk, FileId, Sources, Span};
+use crate::syntax::{Body, Directive, NodeId, Quote, Reader, Tree, Word};
+
+/// The arguments of `wsproxy dump`.
+#[derive(clap::Args, Debug)]
+pub struct Dump {
+    /// The configuration file; relative includes begin in its folder
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// How the tree is printed
+    #[arg(long, value_enum, default_value_t = Format::Json)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Json,
+}
+
+impl Dump {
+    /// Prints the tree; exits with 1 where the text could not be read as one.
+    pub fn run(&self) -> ExitCode {
+        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let reader = Reader::new(folder.unwrap_or(Path::new(".")), &Disk).hints(&Catalogue);
+        let (tree, found) = reader.file(&self.file).read();
+        let Format::Json = self.format;
+        println!("{}", dump(&tree, &found));
+        let failed = found.iter().any(|found| found.severity == Severity::Error);
+        if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
 
 /// The JSON text, without a line feed at its end.
 pub fn dump(tree: &Tree, found: &[Diagnostic]) -> String {

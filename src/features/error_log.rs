@@ -1,5 +1,6 @@
 //! `error_log`: where to say what went wrong, and from which level on.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,18 +74,33 @@ pub struct Written {
 }
 
 /// The destinations of a block's messages; empty where the process's own are meant.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub targets: Arc<[Target]>,
+    /// The same for the same targets, whatever the configuration; 0 for the process's own.
+    pub id: u64,
+    /// The lowest level that anybody wants to see.
+    pub lowest: Level,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { targets: Arc::from([]), id: 0, lowest: Level::Error }
+    }
+}
+
+impl Settings {
+    pub fn of(targets: &[Target]) -> Settings {
+        let mut hasher = DefaultHasher::new();
+        targets.hash(&mut hasher);
+        let lowest = targets.iter().map(|target| target.level).min().unwrap_or(Level::Error);
+        Settings { targets: targets.into(), id: hasher.finish() | 1, lowest }
+    }
 }
 
 impl Written {
     pub fn over(&self, outer: &Settings) -> Settings {
-        if self.targets.is_empty() {
-            outer.clone()
-        } else {
-            Settings { targets: self.targets.clone().into() }
-        }
+        if self.targets.is_empty() { outer.clone() } else { Settings::of(&self.targets) }
     }
 }
 

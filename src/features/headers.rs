@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::directive::Context;
-use crate::request::{Request, Template};
+use crate::request::{Request, Template, keep_one_line};
 
 use super::{Call, Feature, Row};
 
@@ -84,6 +84,7 @@ pub fn write(settings: &Settings, request: &Request, status: u16, out: &mut Vec<
         out.extend_from_slice(b": ");
         let value = out.len();
         header.value.render(request, out);
+        keep_one_line(&mut out[value..]);
         if out.len() == value {
             out.truncate(start);
             continue;

@@ -200,8 +200,8 @@ fn address(call: &mut Call) -> Option<ListenAddress> {
         return Some(ListenAddress::Known(Address::unix(path)));
     }
     let (host, port) = match split_port(&word) {
-        Ok(split) => split,
-        Err(()) => return complain(call, "invalid host", Some("an IPv6 address is written in brackets")),
+        Some(split) => split,
+        None => return complain(call, "invalid host", Some("an IPv6 address is written in brackets")),
     };
     let ports = "a port is a number from 1 to 65535";
     let port_of = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0);
@@ -236,19 +236,19 @@ fn address(call: &mut Call) -> Option<ListenAddress> {
     }
 }
 
-/// Host and port of `host[:port]` or `[v6][:port]`.
-pub fn split_port(word: &str) -> Result<(&str, Option<&str>), ()> {
+/// Host and port of `host[:port]` or `[v6][:port]`; `None` where brackets or colons are out of place.
+pub fn split_port(word: &str) -> Option<(&str, Option<&str>)> {
     if word.starts_with('[') {
-        let close = word.find(']').ok_or(())?;
+        let close = word.find(']')?;
         return match &word[close + 1..] {
-            "" => Ok((&word[..=close], None)),
-            rest => Ok((&word[..=close], Some(rest.strip_prefix(':').ok_or(())?))),
+            "" => Some((&word[..=close], None)),
+            rest => Some((&word[..=close], Some(rest.strip_prefix(':')?))),
         };
     }
     match word.split_once(':') {
-        Some((_, port)) if port.contains(':') => Err(()),
-        Some((host, port)) => Ok((host, Some(port))),
-        None => Ok((word, None)),
+        Some((_, port)) if port.contains(':') => None,
+        Some((host, port)) => Some((host, Some(port))),
+        None => Some((word, None)),
     }
 }
 

@@ -174,12 +174,7 @@ fn access_log(written: &mut Written, call: &mut Call) {
     if path.starts_with(b"syslog:") {
         return call.not_served(0, "an access log to syslog");
     }
-    let path = if path.contains(&b'$') {
-        call.template(0)
-    } else {
-        use std::os::unix::ffi::OsStrExt;
-        Template::literal(call.prefixed(path).as_os_str().as_bytes())
-    };
+    let path = call.prefixed_template(0);
     let Some(format) = format(call) else { return };
     let mut log = AccessLog { path, format, buffer: 0, flush: None, condition: None };
     for at in 2..call.args().len() {

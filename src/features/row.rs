@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -242,5 +242,16 @@ impl<'a> Call<'a, '_> {
     /// A path under the prefix, as nginx resolves the paths of logs, roots and the like.
     pub fn prefixed(&self, path: &[u8]) -> PathBuf {
         self.build.options.prefix.join(Path::new(OsStr::from_bytes(path)))
+    }
+
+    /// A path with variables: what does not begin with `/` or a variable is under the prefix.
+    pub fn prefixed_template(&mut self, at: usize) -> Template {
+        let path = self.arg(at);
+        let span = self.span(at);
+        if path.starts_with(b"$") {
+            return self.template(at);
+        }
+        let path = self.prefixed(path).into_os_string().into_vec();
+        self.template_of(&path, span, 0)
     }
 }

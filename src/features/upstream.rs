@@ -99,17 +99,22 @@ impl Entry {
         let port = self.port.unwrap_or(self.default_port);
         let endpoint = known(&self.host, port)
             .map_or_else(|| Endpoint::Name { host: self.host.clone(), port }, Endpoint::Known);
-        let text = match self.port {
-            Some(port) => format!("{}:{port}", self.host),
-            None => self.host.clone(),
-        };
-        GroupSpec {
-            name: text.clone().into(),
-            host: self.host,
-            port: self.port,
-            servers: vec![ServerSpec::new(text, endpoint)],
-            keepalive: Keepalive::default(),
-        }
+        implicit(self.host, self.port, endpoint)
+    }
+}
+
+/// The group of an address that no `upstream` block names.
+pub fn implicit(host: String, port: Option<u16>, endpoint: Endpoint) -> GroupSpec {
+    let text = match port {
+        Some(port) => format!("{host}:{port}"),
+        None => host.clone(),
+    };
+    GroupSpec {
+        name: text.clone().into(),
+        host,
+        port,
+        servers: vec![ServerSpec::new(text, endpoint)],
+        keepalive: Keepalive::default(),
     }
 }
 
@@ -221,7 +226,7 @@ fn address(call: &mut Call, text: &str, of: &str) -> Option<(String, Option<u16>
             _ => Some((format!("unix:{path}"), None)),
         };
     }
-    let Ok((host, port)) = split_port(text) else { return wrong(call, "invalid host") };
+    let Some((host, port)) = split_port(text) else { return wrong(call, "invalid host") };
     if host.is_empty() {
         return wrong(call, "no host");
     }

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::http1::{RequestHead, ResponseHead, Target};
+use crate::http1::{Method, RequestHead, ResponseHead, Target};
 use crate::net::Address;
 use crate::websocket::handshake::Wish;
 
@@ -57,6 +57,8 @@ pub struct Request {
     pub completed: bool,
     /// The client asks for a WebSocket, and as RFC 6455 wants it.
     pub websocket: Option<Wish>,
+    /// An internal redirect has made a GET of it, unless it was a HEAD.
+    pub method_is_get: bool,
     /// Its first bytes came together with the request before it.
     pub pipelined: bool,
 }
@@ -171,6 +173,7 @@ impl Request {
             id: RefCell::default(),
             completed: false,
             websocket: None,
+            method_is_get: false,
             pipelined: false,
         }
     }
@@ -196,6 +199,7 @@ impl Request {
         *self.id.get_mut() = None;
         self.completed = false;
         self.websocket = None;
+        self.method_is_get = false;
         self.pipelined = false;
     }
 
@@ -242,6 +246,12 @@ impl Request {
                 Some(true)
             }
         }
+    }
+
+    /// The method, as it is after internal redirects.
+    pub fn method_name(&self) -> &[u8] {
+        let changed = self.method_is_get && self.head.method() != Method::Head;
+        if changed { b"GET" } else { self.head.method_name() }
     }
 
     /// `$request_time`.
@@ -293,4 +303,14 @@ impl Upstream {
 /// The wall clock, in one place so that what depends on it can be found.
 pub fn wall_clock() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Makes sure that a rendered value stays one line of a head: a variable such as `$uri` may hold the
+/// line end that a client wrote as `%0a`. nginx writes it as it is, and the client writes the headers.
+pub fn keep_one_line(value: &mut [u8]) {
+    for byte in value {
+        if matches!(byte, b'\r' | b'\n' | 0) {
+            *byte = b' ';
+        }
+    }
 }

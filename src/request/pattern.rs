@@ -97,10 +97,11 @@ impl Captures {
         }
     }
 
-    /// Appends a group; nothing where it took no part.
-    pub fn append(&self, group: usize, out: &mut Vec<u8>) {
-        if let Some(Some((start, end))) = self.groups.get(group) {
-            out.extend_from_slice(&self.subject[*start..*end]);
+    /// A group's text; empty where it took no part.
+    pub fn get(&self, group: usize) -> &[u8] {
+        match self.groups.get(group) {
+            Some(Some((start, end))) => &self.subject[*start..*end],
+            _ => b"",
         }
     }
 }

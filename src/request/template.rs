@@ -110,13 +110,18 @@ impl Template {
 
     /// Appends the text with its variables filled in; what has no value is nothing.
     pub fn render(&self, request: &Request, out: &mut Vec<u8>) {
+        self.render_captures(request, out, |text, out| out.extend_from_slice(text));
+    }
+
+    /// The same, with `write` appending what `$1` to `$9` stand for.
+    pub fn render_captures(&self, request: &Request, out: &mut Vec<u8>, write: fn(&[u8], &mut Vec<u8>)) {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
                 Piece::Variable(id) => {
                     request.variable(*id, out);
                 }
-                Piece::Capture(number) => request.captures.borrow().append(*number as usize, out),
+                Piece::Capture(number) => write(request.captures.borrow().get(*number as usize), out),
             }
         }
     }

@@ -86,7 +86,7 @@ impl Group {
         let group = Group { spec, peers: Mutex::default() };
         for (server, line) in group.spec.servers.iter().enumerate() {
             if let Endpoint::Known(address) = &line.endpoint {
-                group.set_addresses(server, &[address.clone()]);
+                group.set_addresses(server, std::slice::from_ref(address));
             }
         }
         group
@@ -204,6 +204,19 @@ impl Group {
                     peer.fails = 0;
                 }
             }
+        }
+    }
+
+    /// Tells that a peer which goes on being used has answered well: a tunnel is open.
+    ///
+    /// nginx learns of it when the tunnel closes, so that there a recovered peer gets one WebSocket
+    /// per `fail_timeout`.
+    pub fn succeeded(&self, picked: &Picked) {
+        let mut peers = self.lock();
+        if let Some(peer) = peers.list.iter_mut().find(|peer| peer.id == picked.id)
+            && peer.accessed < peer.checked
+        {
+            peer.fails = 0;
         }
     }
 

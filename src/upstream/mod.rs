@@ -15,7 +15,7 @@ pub use group::{Group, NoPeer, Outcome, Picked, Tried};
 pub use names::{RESOLVE_AGAIN, RESOLVE_RETRY, resolve};
 
 /// A group as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSpec {
     /// As it is shown where no peer could be picked.
     pub name: Arc<str>,
@@ -27,7 +27,7 @@ pub struct GroupSpec {
 }
 
 /// One `server` line.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {
     /// As written.
     pub text: String,

@@ -1,7 +1,9 @@
 //! What an upstream is told of a request, and what of its answer the client is not told.
 
-use crate::http1::{Known, connection, write_field};
-use crate::request::{Request, Template, Variables};
+use std::io::Write;
+
+use crate::http1::{Framing, Known, connection, write_field};
+use crate::request::{Request, Template, Variables, keep_one_line};
 
 /// One `proxy_set_header`.
 #[derive(Clone, Debug)]
@@ -59,8 +61,9 @@ pub struct RequestHeaders {
     lines: Vec<SetHeader>,
     /// The client's headers that do not go on, by name in lower case.
     replaced: Vec<Box<[u8]>>,
-    /// Whether the location frames the body by headers of its own making.
-    pub sets_length: bool,
+    /// The location writes `Content-Length` or `Transfer-Encoding` itself, or leaves it out.
+    sets_length: bool,
+    sets_coding: bool,
 }
 
 impl RequestHeaders {
@@ -74,30 +77,47 @@ impl RequestHeaders {
         }
         let mut replaced: Vec<Box<[u8]>> =
             all.iter().map(|header| header.name.to_ascii_lowercase().into()).collect();
-        let sets_length = replaced.iter().any(|name| **name == *b"content-length");
+        let sets = |wanted: &[u8]| replaced.iter().any(|name| **name == *wanted);
+        let (sets_length, sets_coding) = (sets(b"content-length"), sets(b"transfer-encoding"));
         replaced.extend([b"content-length"[..].into(), b"transfer-encoding"[..].into()]);
         let sent = |header: &&&SetHeader| header.value.as_literal() != Some(b"");
         let lines = all.iter().filter(sent).map(|header| (*header).clone()).collect();
-        RequestHeaders { lines, replaced, sets_length }
+        RequestHeaders { lines, replaced, sets_length, sets_coding }
     }
 
-    /// Appends the headers as lines, the body's framing excepted; `with_client` has the client's
-    /// own follow those the location sets.
+    /// Whether an `Upgrade` may go out.
+    pub fn sends_upgrade(&self) -> bool {
+        self.lines.iter().any(|header| header.name.eq_ignore_ascii_case(b"upgrade"))
+    }
+
+    /// Appends the headers as lines: those the location sets, the body's `framing`, and with
+    /// `with_client` the client's own.
     ///
     /// What the client's `Connection` names stays behind (RFC 9110, 7.6.1), unless the location
     /// sets it; nginx lets such headers through.
-    pub fn write(&self, request: &Request, with_client: bool, out: &mut Vec<u8>) {
+    pub fn write(&self, request: &Request, framing: Framing, with_client: bool, out: &mut Vec<u8>) {
         for header in &self.lines {
             let start = out.len();
             out.extend_from_slice(&header.name);
             out.extend_from_slice(b": ");
             let value = out.len();
             header.value.render(request, out);
+            keep_one_line(&mut out[value..]);
             if out.len() == value {
                 out.truncate(start);
             } else {
                 out.extend_from_slice(b"\r\n");
             }
+        }
+        match framing {
+            // Writing to a Vec cannot fail.
+            Framing::Length(length) if !self.sets_length => {
+                let _ = write!(out, "Content-Length: {length}\r\n");
+            }
+            Framing::Chunked if !self.sets_coding => {
+                out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            }
+            _ => {}
         }
         if !with_client {
             return;
@@ -133,8 +153,8 @@ pub struct Unwanted {
 impl Unwanted {
     /// nginx's own, without the passed, and with the hidden.
     pub fn new(hidden: &[Box<[u8]>], passed: &[Box<[u8]>]) -> Unwanted {
-        let own = HIDDEN.iter().map(|name| Box::from(name.as_bytes()));
-        let own = own.filter(|name: &Box<[u8]>| !passed.contains(name));
+        let own = HIDDEN.iter().map(|name| name.as_bytes());
+        let own = own.filter(|name| !passed.iter().any(|other| **other == **name)).map(Box::from);
         Unwanted { names: own.chain(hidden.iter().cloned()).collect() }
     }
 

@@ -17,7 +17,7 @@ use crate::request::{Template, Variable};
 use super::{Call, Feature, Row, Set};
 use headers::{RequestHeaders, SetHeader};
 
-pub use pass::{Pass, Target};
+pub use pass::{Fixed, Pass, Target};
 pub use redirect::Redirects;
 pub use retry::NextUpstream;
 
@@ -282,9 +282,9 @@ impl Written {
 }
 
 impl Settings {
-    /// Whether a header is told to the upstream by this location itself.
-    pub fn sets(&self, name: &[u8]) -> bool {
-        self.set_headers.iter().any(|header| header.name.eq_ignore_ascii_case(name))
+    /// Whether a client's WebSocket handshake goes on to the upstream as one.
+    pub fn carries_websockets(&self) -> bool {
+        self.http_version == HttpVersion::Http11 && self.request_headers.sends_upgrade()
     }
 }
 

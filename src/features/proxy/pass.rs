@@ -1,5 +1,7 @@
 //! `proxy_pass`: where requests go.
 
+use std::fmt;
+
 use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
 use crate::features::{Call, upstream};
@@ -22,6 +24,15 @@ pub enum Target {
     Fixed(Fixed),
     /// Known when a request comes.
     Computed(Template),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Fixed(fixed) => f.write_str(&String::from_utf8_lossy(&fixed.text)),
+            Target::Computed(_) => f.write_str("an address made of variables"),
+        }
+    }
 }
 
 /// An address without variables.
@@ -105,10 +116,8 @@ pub fn set(written: &mut Written, call: &mut Call) {
     if uri.is_some()
         && let Some(why) = no_uri_here(call)
     {
-        let message = format!(
-            "\"proxy_pass\" cannot have URI part in location given by regular expression, \
-or inside named location, or inside \"if\" statement, or inside \"limit_except\" block"
-        );
+        let message = "\"proxy_pass\" cannot have URI part in location given by regular expression, \
+or inside named location, or inside \"if\" statement, or inside \"limit_except\" block";
         let shown = String::from_utf8_lossy(url.uri).into_owned();
         let finding = Diagnostic::error("proxy-pass-uri", span, message)
             .here(format!("has the URI part \"{shown}\", {why}"))

@@ -1,0 +1,166 @@
+//! `wsproxy -c FILE`: serves, tests a configuration as nginx does, or signals who serves.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::diagnostics::{Diagnostic, Severity, text};
+use crate::features::NOT_SERVED;
+use crate::features::error_log::{Level, Settings, Sink, Target};
+use crate::model::{Content, Model};
+use crate::net::Address;
+use crate::runtime::{self, Loaded, Loader, Logs, StartError, Startup};
+
+use super::Flags;
+use super::config::{Paths, Read};
+use super::test::Test;
+
+/// nginx's files under the prefix.
+const ERROR_LOG: &str = "logs/error.log";
+const PID: &str = "logs/nginx.pid";
+
+/// `-t` and `-T`.
+pub fn test(flags: &Flags) -> ExitCode {
+    let paths = Paths::of(flags);
+    let read = paths.read(flags);
+    let test = Test { quiet: flags.quiet, dump: flags.test_and_dump, strict: flags.strict };
+    test.run(&paths.conf, &read.found, &read.tree.sources)
+}
+
+/// Serves.
+pub fn run(flags: &Flags) -> ExitCode {
+    let logs = Logs::install(flags.log_format.into());
+    let command = Serve { flags: flags.clone(), paths: Paths::of(flags) };
+    runtime::serve(&command, &command, &logs)
+}
+
+/// Sends a signal to the process that the configuration's pid file names.
+pub fn signal(flags: &Flags, signal: runtime::Signal) -> ExitCode {
+    let paths = Paths::of(flags);
+    let read = paths.read(flags);
+    let pid = read.model.main.pid.clone().unwrap_or_else(|| paths.prefix.join(PID));
+    match runtime::send(signal, &pid) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("nginx: [error] {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Serve {
+    flags: Flags,
+    paths: Paths,
+}
+
+impl Loader for Serve {
+    fn load(&self) -> Option<Loaded> {
+        let read = self.paths.read(&self.flags);
+        let shown: Vec<&Diagnostic> =
+            read.found.iter().filter(|found| found.severity > Severity::Info).collect();
+        for found in shown {
+            eprint!("{}", text::render(found, &read.tree.sources, false));
+        }
+        if read.has_errors() || self.stops_at_unserved(&read) {
+            return None;
+        }
+        let pid = self.pid(&read.model);
+        let error_log = self.error_log();
+        Some(Loaded { model: read.model, error_log, pid })
+    }
+}
+
+impl Serve {
+    /// A directive that would change what clients get stops the start, unless `--lenient`.
+    fn stops_at_unserved(&self, read: &Read) -> bool {
+        let unserved: Vec<&Diagnostic> = read.found.iter().filter(|found| found.code == NOT_SERVED).collect();
+        if unserved.is_empty() {
+            return false;
+        }
+        for found in &unserved {
+            let place = read.tree.sources.place(found.span());
+            eprintln!("wsproxy: {} ({place})", found.message);
+        }
+        if self.flags.lenient {
+            eprintln!("wsproxy: serving all the same (--lenient)");
+            return false;
+        }
+        eprintln!(
+            "wsproxy: not started: {} of the configuration would change what clients get and {} not served; \
+start with --lenient to serve without",
+            if unserved.len() == 1 { "a part" } else { "parts" },
+            if unserved.len() == 1 { "is" } else { "are" },
+        );
+        true
+    }
+
+    /// The folder of nginx's own logs is made if nothing else is configured and it is missing.
+    fn own_file(&self, name: &str) -> PathBuf {
+        let path = self.paths.prefix.join(name);
+        if let Some(folder) = path.parent() {
+            // If it cannot be made, opening the file says why.
+            let _ = std::fs::create_dir_all(folder);
+        }
+        path
+    }
+
+    fn pid(&self, model: &Model) -> PathBuf {
+        model.main.pid.clone().unwrap_or_else(|| self.own_file(PID))
+    }
+
+    fn error_log(&self) -> Settings {
+        let sink = match &self.flags.error_log {
+            Some(path) if path.as_os_str() == "stderr" => Sink::Stderr,
+            Some(path) => Sink::File(self.paths.prefix.join(path)),
+            None => Sink::File(self.own_file(ERROR_LOG)),
+        };
+        Settings::of(&[Target { sink, level: Level::Error }])
+    }
+}
+
+impl Startup for Serve {
+    /// One line for each listener, and one for each location that carries WebSockets.
+    fn serving(&self, model: &Model, addresses: &[Address]) {
+        if self.flags.quiet {
+            return;
+        }
+        for address in addresses {
+            match address {
+                Address::Ip(ip) if ip.ip().is_unspecified() => {
+                    eprintln!("wsproxy: listening on {address}, here http://localhost:{}/", ip.port());
+                }
+                Address::Ip(_) => eprintln!("wsproxy: listening on http://{address}/"),
+                Address::Unix(_) => eprintln!("wsproxy: listening on {address}"),
+            }
+        }
+        for location in &model.http.locations {
+            let name = String::from_utf8_lossy(&location.name);
+            match &location.content {
+                Content::Echo => {
+                    eprintln!("wsproxy: WebSockets at {name} are echoed ({})", location.place);
+                }
+                Content::Pass(pass) if location.settings.proxy.carries_websockets() => {
+                    let timeout = location.settings.proxy.read_timeout.value;
+                    let timeout = humantime::format_duration(timeout);
+                    eprintln!(
+                        "wsproxy: WebSockets at {name} go to {}, and end when silent for {timeout} ({})",
+                        pass.target, location.place
+                    );
+                }
+                Content::Pass(_) | Content::Files => {}
+            }
+        }
+        if let Some(user) = &model.main.user
+            && rustix::process::geteuid().is_root()
+        {
+            let place = user.place.as_ref().map(ToString::to_string).unwrap_or_default();
+            eprintln!(
+                "wsproxy: \"user {}\" ({place}) is not followed: one process serves all, as who started it",
+                user.value
+            );
+        }
+    }
+
+    fn failed(&self, error: &StartError) {
+        eprintln!("nginx: [emerg] {error}");
+    }
+}

@@ -1,0 +1,308 @@
+//! A client's connection: one head after another, and what is left when it ends.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::Instant;
+
+use crate::features::Settings;
+use crate::features::client::Lingering;
+use crate::features::error_log::Level;
+use crate::features::listen::ListenAddress;
+use crate::http1::{Framing, RequestError, RequestParser, Version, target};
+use crate::model::ServerId;
+use crate::net::{Address, Stream};
+use crate::request::{Connection, Request};
+use crate::tunnel::Side;
+use crate::websocket::handshake;
+
+use super::answer::Done;
+use super::io::{Elapsed, Timer, fill};
+use super::life::Exchange;
+use super::live::Live;
+use super::report::report;
+use super::worker::{Drain, Permit, Worker};
+
+/// A connection as a listener hands it over.
+pub struct Accepted {
+    pub stream: Stream,
+    pub peer: Address,
+    pub local: Address,
+    /// The `listen` it came by.
+    pub listener: Arc<ListenAddress>,
+}
+
+/// The client's side of an exchange.
+pub struct Client {
+    pub stream: Stream,
+    /// What was read; up to `start` it has been dealt with.
+    pub buffer: Vec<u8>,
+    start: usize,
+    pub timer: Timer,
+    pub permit: Option<Permit>,
+}
+
+impl Client {
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    pub fn consume(&mut self, count: usize) {
+        self.start += count;
+        debug_assert!(self.start <= self.buffer.len());
+    }
+
+    /// Makes room: what was dealt with is forgotten.
+    pub fn clear_read(&mut self) {
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+        } else {
+            self.buffer.drain(..self.start);
+        }
+        self.start = 0;
+    }
+}
+
+/// What waiting for a head came to.
+enum Awaited {
+    Head,
+    Refused(RequestError),
+    /// The head took too long: nginx logs it and closes.
+    Late,
+    /// Closed, or idle for too long.
+    Over,
+}
+
+/// Serves a connection until it ends or becomes a tunnel's.
+pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+    let permit = Some(Permit::new(&worker));
+    let Accepted { stream, peer, local, listener } = accepted;
+    let facts = Connection {
+        number: worker.shared.next_connection(),
+        peer,
+        local,
+        started: Instant::now(),
+        requests: 0,
+        tls: false,
+    };
+    let client = Client { stream, buffer: worker.buffer(), start: 0, timer: Timer::new(), permit };
+    let mut serving = Serving { worker, client, facts, listener };
+    let done = loop {
+        match serving.next().await {
+            Next::Request => {}
+            Next::Over => break None,
+            Next::Other(done) => break Some(done),
+        }
+    };
+    let Serving { worker, client, .. } = serving;
+    let early = client.unread().to_vec();
+    worker.give_back_buffer(client.buffer);
+    let side = Side { stream: client.stream, early };
+    // A task of its own: what a request needed is not kept for as long as a tunnel lasts.
+    match done {
+        Some(Done::Tunnel(tunnel)) => {
+            tokio::task::spawn_local(tunnel.run(worker, side, client.permit));
+        }
+        Some(Done::Echo(echo)) => {
+            tokio::task::spawn_local(echo.run(worker, side, client.permit));
+        }
+        _ => {}
+    }
+}
+
+/// What follows a request.
+enum Next {
+    Request,
+    Over,
+    /// The connection becomes something else.
+    Other(Done),
+}
+
+struct Serving {
+    worker: Rc<Worker>,
+    client: Client,
+    facts: Connection,
+    listener: Arc<ListenAddress>,
+}
+
+impl Serving {
+    /// Serves one request.
+    async fn next(&mut self) -> Next {
+        let first = self.facts.requests == 0;
+        let pipelined = !self.client.unread().is_empty();
+        if !pipelined && !self.wait(first).await {
+            return Next::Over;
+        }
+        let live = self.worker.live();
+        let Some(listener) = live.listener(&self.listener) else { return Next::Over };
+        let server = listener.hosts.default;
+        let settings = live.model.http.server(server).settings.clone();
+        let mut request = self.worker.request(&live);
+        self.facts.requests += 1;
+        request.connection = self.facts.clone();
+        request.pipelined = pipelined && !first;
+        request.server_name = live.model.http.server(server).name.clone();
+        let awaited = self.read_head(&mut request, &settings).await;
+        let go_on = match awaited {
+            Awaited::Over => Next::Over,
+            Awaited::Late => {
+                report(&settings.error_log, Level::Info, &request, "client timed out");
+                request.reply.status = 408;
+                self.log(&live, &settings, &request);
+                Next::Over
+            }
+            Awaited::Refused(error) => {
+                report(&settings.error_log, Level::Info, &request, &error);
+                self.answer(&live, &mut request, server, Some(error.status())).await
+            }
+            Awaited::Head => {
+                let server = listener.hosts.find(&request, request.head.host());
+                self.request(&live, &mut request, server).await
+            }
+        };
+        self.worker.give_back(request);
+        go_on
+    }
+
+    async fn request(&mut self, live: &Arc<Live>, request: &mut Request, server: ServerId) -> Next {
+        let model = &live.model.http;
+        request.server_name = model.server(server).name.clone();
+        let settings = &model.server(server).settings;
+        for line in request.head.dropped() {
+            let shown = super::report::Shown(line);
+            let message = format_args!("client sent invalid header line: \"{shown}\"");
+            report(&settings.error_log, Level::Info, request, message);
+        }
+        let merge = settings.client.merge_slashes;
+        let mut normal = std::mem::take(&mut request.target);
+        let normalised = target::normalise(request.head.target(), merge, &mut normal);
+        request.target = normal;
+        if let Err(error) = normalised {
+            report(&settings.error_log, Level::Info, request, &error);
+            return self.answer(live, request, server, Some(error.status())).await;
+        }
+        let head = &request.head;
+        let has_body = !matches!(head.framing(), Framing::None | Framing::Length(0));
+        let headers = head.headers.iter().map(|(name, value, _)| (name, value));
+        let http_1_1 = head.version() == Version::Http11;
+        request.websocket = handshake::wish(head.method_name(), http_1_1, has_body, headers).ok();
+        self.answer(live, request, server, None).await
+    }
+
+    /// Answers a request, or refuses it with a status, and writes its log line; false when the
+    /// connection is over.
+    async fn answer(
+        &mut self,
+        live: &Arc<Live>,
+        request: &mut Request,
+        server: ServerId,
+        refusal: Option<u16>,
+    ) -> Next {
+        let mut exchange = Exchange::new(&self.worker, live.clone(), &mut self.client, request, server);
+        if *self.worker.shared.drain.borrow() != Drain::Serving {
+            exchange.keep_alive = false;
+        }
+        let done = match refusal {
+            None => exchange.live().await,
+            Some(status) => exchange.refuse(status).await,
+        };
+        let replied = match done {
+            Done::Replied => true,
+            Done::Aborted => false,
+            done @ (Done::Tunnel(_) | Done::Echo(_)) => return Next::Other(done),
+        };
+        exchange.request.received += exchange.body.read;
+        let wanted = exchange.keep_alive && replied;
+        let settings = exchange.settings.clone();
+        let whole = replied && (exchange.body.is_done() || wanted && exchange.discard_body().await);
+        let lingering = exchange.lingering;
+        self.log(live, &settings, request);
+        if wanted && whole {
+            self.client.clear_read();
+            return Next::Request;
+        }
+        if replied {
+            let unread = !whole || !self.client.unread().is_empty();
+            self.close(&settings, lingering == Lingering::Always || lingering == Lingering::On && unread)
+                .await;
+        }
+        Next::Over
+    }
+
+    fn log(&self, live: &Live, settings: &Settings, request: &Request) {
+        let mut line = self.worker.buffer();
+        live.logs.write(&settings.log, request, &mut line);
+        self.worker.give_back_buffer(line);
+    }
+
+    /// Waits for the first byte of a head, without a buffer; false when none is to come.
+    async fn wait(&mut self, first: bool) -> bool {
+        let limit = {
+            let live = self.worker.live();
+            let Some(listener) = live.listener(&self.listener) else { return false };
+            let client = &live.model.http.server(listener.hosts.default).settings.client;
+            if first { client.header_timeout.value } else { client.keepalive_timeout.value }
+        };
+        self.worker.give_back_buffer(std::mem::take(&mut self.client.buffer));
+        let mut drain = self.worker.shared.drain.subscribe();
+        let Client { stream, timer, .. } = &mut self.client;
+        let readable = async {
+            tokio::select! {
+                biased;
+                ready = stream.readable() => ready.is_ok(),
+                // A connection that has made no request yet may make its first.
+                _ = drain.wait_for(|drain| *drain > if first { Drain::Quitting } else { Drain::Serving }) => false,
+            }
+        };
+        let ready = timer.within(limit, readable).await.unwrap_or(false);
+        self.client.buffer = self.worker.buffer();
+        ready
+    }
+
+    async fn read_head(&mut self, request: &mut Request, settings: &Settings) -> Awaited {
+        let mut parser = RequestParser::new();
+        let limits = &settings.client.head_limits;
+        let deadline = Instant::now() + settings.client.header_timeout.value;
+        loop {
+            match parser.parse(self.client.unread(), limits, &mut request.head) {
+                Ok(Some(length)) => {
+                    self.client.consume(length);
+                    request.received = length as u64;
+                    return Awaited::Head;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    request.received = self.client.unread().len() as u64;
+                    return Awaited::Refused(error);
+                }
+            }
+            let Client { stream, buffer, timer, .. } = &mut self.client;
+            let left = deadline.saturating_duration_since(Instant::now());
+            match timer.within(left, fill(stream, buffer)).await {
+                Err(Elapsed) => return Awaited::Late,
+                Ok(Ok(0)) | Ok(Err(_)) => return Awaited::Over,
+                Ok(Ok(_)) => {}
+            }
+        }
+    }
+
+    /// Ends the connection; a lingering one is read from for a while, so that the client reads the
+    /// reply before it learns that the rest of its request was not wanted.
+    async fn close(&mut self, settings: &Settings, linger: bool) {
+        let client = &mut self.client;
+        if client.stream.shutdown().await.is_err() || !linger {
+            return;
+        }
+        let settings = &settings.client;
+        let began = Instant::now();
+        while began.elapsed() < settings.lingering_time {
+            client.buffer.clear();
+            let Client { stream, buffer, timer, .. } = &mut *client;
+            match timer.within(settings.lingering_timeout, fill(stream, buffer)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                _ => return,
+            }
+        }
+    }
+}

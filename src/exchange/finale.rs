@@ -1,0 +1,229 @@
+//! The log lines of a request that goes on as a tunnel: written now but for what only its end tells.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::features::Settings;
+use crate::features::error_log::{self, Level};
+use crate::features::log::{AccessLog, Escape};
+use crate::features::variables::seconds;
+use crate::request::{Piece, Request, clock, wall_clock};
+use crate::tunnel::{Closing, Why};
+
+use super::live::Live;
+use super::log::{LogFiles, append_once, computed_path, is_wanted};
+use super::report::{context, tell};
+
+/// What is told when a tunnel has ended. It holds no configuration but the log's own lines.
+pub struct Finale {
+    files: Arc<LogFiles>,
+    logs: Arc<[AccessLog]>,
+    lines: Box<[Line]>,
+    error_log: error_log::Settings,
+    context: Box<str>,
+    number: u64,
+    connection_started: Instant,
+    request_started: Instant,
+    try_began: Option<Instant>,
+    /// Bytes of the head, which the client's count begins with.
+    head_sent: u64,
+    sent: u64,
+    upstream_sent: u64,
+    upstream_received: u64,
+    upstream_length: u64,
+}
+
+/// A line with gaps.
+struct Line {
+    /// Index of its log.
+    log: usize,
+    /// Where it goes, if its log's name has variables.
+    path: Option<Box<[u8]>>,
+    text: Box<[u8]>,
+    gaps: Box<[(u32, Late)]>,
+}
+
+/// What only the end of a tunnel tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Late {
+    BodyBytesSent,
+    BytesSent,
+    ConnectionTime,
+    Msec,
+    RequestCompletion,
+    RequestTime,
+    TimeIso8601,
+    TimeLocal,
+    UpstreamBytesReceived,
+    UpstreamBytesSent,
+    UpstreamResponseLength,
+    UpstreamResponseTime,
+}
+
+impl Late {
+    fn of(name: &[u8]) -> Option<Late> {
+        Some(match name {
+            b"body_bytes_sent" => Late::BodyBytesSent,
+            b"bytes_sent" => Late::BytesSent,
+            b"connection_time" => Late::ConnectionTime,
+            b"msec" => Late::Msec,
+            b"request_completion" => Late::RequestCompletion,
+            b"request_time" => Late::RequestTime,
+            b"time_iso8601" => Late::TimeIso8601,
+            b"time_local" => Late::TimeLocal,
+            b"upstream_bytes_received" => Late::UpstreamBytesReceived,
+            b"upstream_bytes_sent" => Late::UpstreamBytesSent,
+            b"upstream_response_length" => Late::UpstreamResponseLength,
+            b"upstream_response_time" => Late::UpstreamResponseTime,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a list of tries, of which only the last one is open.
+    fn is_list(self) -> bool {
+        use Late::{UpstreamBytesReceived, UpstreamBytesSent, UpstreamResponseLength, UpstreamResponseTime};
+        matches!(
+            self,
+            UpstreamBytesReceived | UpstreamBytesSent | UpstreamResponseLength | UpstreamResponseTime
+        )
+    }
+}
+
+impl Finale {
+    /// Takes from a request whatever its log lines need.
+    pub fn new(live: &Live, request: &Request, settings: &Settings) -> Finale {
+        let logs = settings.log.logs.clone();
+        let wanted = logs.iter().enumerate().filter(|(_, log)| is_wanted(log, request));
+        let lines = wanted.map(|(at, log)| Line::new(at, log, request)).collect();
+        let tried = request.upstream.tries.last();
+        Finale {
+            files: live.logs.clone(),
+            lines,
+            logs,
+            error_log: settings.error_log.clone(),
+            context: context(request).into(),
+            number: request.connection.number,
+            connection_started: request.connection.started,
+            request_started: request.started,
+            try_began: tried.map(|tried| tried.began),
+            head_sent: request.reply.head_sent,
+            sent: request.reply.sent,
+            upstream_sent: tried.map_or(0, |tried| tried.sent),
+            upstream_received: tried.map_or(0, |tried| tried.received),
+            upstream_length: 0,
+        }
+    }
+
+    /// Adds what passed through the tunnel; `early` is what each side had sent before it began.
+    pub fn count(&mut self, closing: &Closing, early_down: u64) {
+        self.sent += closing.sent_to_client;
+        self.upstream_sent += closing.sent_to_upstream;
+        self.upstream_received += closing.received_from_upstream;
+        self.upstream_length += closing.received_from_upstream + early_down;
+    }
+
+    /// The same for a WebSocket that was answered here.
+    pub fn count_sent(&mut self, bytes: u64) {
+        self.sent += bytes;
+    }
+
+    /// Says why the tunnel ended, where it was not one of its sides that wanted to.
+    pub fn tell(&self, closing: &Closing) {
+        let level = match closing.why {
+            Why::Eof | Why::Drained => Level::Info,
+            Why::ReadFailed(_) | Why::WriteFailed(_) => Level::Info,
+            Why::ReadTimeout | Why::SendTimeout => Level::Error,
+        };
+        self.say(level, format_args!("tunnel ended: {closing}"));
+    }
+
+    /// Tells something about the request that began this.
+    pub fn say(&self, level: Level, message: std::fmt::Arguments) {
+        let context = &self.context;
+        tell(&self.error_log, level, self.number, format_args!("{message}{context}"));
+    }
+
+    /// Writes the lines.
+    pub fn write(&self) {
+        let mut line = Vec::new();
+        for unfinished in &self.lines {
+            line.clear();
+            unfinished.finish(self, &mut line);
+            line.push(b'\n');
+            let log = &self.logs[unfinished.log];
+            match (&unfinished.path, log.path.as_literal()) {
+                (None, Some(path)) => self.files.append(path, log.buffer, &line),
+                (Some(path), _) => append_once(path, &line),
+                (None, None) => {}
+            }
+        }
+    }
+
+    fn late(&self, late: Late, out: &mut Vec<u8>) {
+        let number = |value: u64, out: &mut Vec<u8>| {
+            // Writing to a Vec cannot fail.
+            let _ = write!(out, "{value}");
+        };
+        let time = |value: Duration, out: &mut Vec<u8>| {
+            seconds(value, out);
+        };
+        match late {
+            Late::BodyBytesSent => number(self.sent.saturating_sub(self.head_sent), out),
+            Late::BytesSent => number(self.sent, out),
+            Late::ConnectionTime => time(self.connection_started.elapsed(), out),
+            Late::Msec => time(wall_clock(), out),
+            Late::RequestCompletion => {}
+            Late::RequestTime => time(self.request_started.elapsed(), out),
+            Late::TimeIso8601 => out.extend_from_slice(clock::now().iso8601.as_bytes()),
+            Late::TimeLocal => out.extend_from_slice(clock::now().local.as_bytes()),
+            Late::UpstreamBytesReceived => number(self.upstream_received, out),
+            Late::UpstreamBytesSent => number(self.upstream_sent, out),
+            Late::UpstreamResponseLength => number(self.upstream_length, out),
+            Late::UpstreamResponseTime => match self.try_began {
+                Some(began) => time(began.elapsed(), out),
+                None => out.push(b'-'),
+            },
+        }
+    }
+}
+
+impl Line {
+    fn new(at: usize, log: &AccessLog, request: &Request) -> Line {
+        let (mut text, mut gaps) = (Vec::new(), Vec::new());
+        for piece in log.format.text.pieces() {
+            let late = match piece {
+                Piece::Variable(id) => Late::of(request.variables.name(*id)),
+                Piece::Text(_) | Piece::Capture(_) => None,
+            };
+            let start = text.len();
+            match late {
+                None => log.format.piece(piece, request, &mut text),
+                Some(Late::RequestCompletion) if log.format.escape == Escape::Default => text.push(b'-'),
+                Some(late) => {
+                    if late.is_list() {
+                        log.format.piece(piece, request, &mut text);
+                        let open = text[start..].iter().rposition(|byte| *byte == b' ');
+                        text.truncate(start + open.map_or(0, |space| space + 1));
+                    }
+                    gaps.push((text.len() as u32, late));
+                }
+            }
+        }
+        let path = log.path.as_literal().is_none().then(|| computed_path(log, request).into());
+        Line { log: at, path, text: text.into(), gaps: gaps.into() }
+    }
+
+    fn finish(&self, finale: &Finale, out: &mut Vec<u8>) {
+        let mut from = 0;
+        for (at, late) in &self.gaps {
+            let at = *at as usize;
+            out.extend_from_slice(&self.text[from..at]);
+            finale.late(*late, out);
+            from = at;
+        }
+        out.extend_from_slice(&self.text[from..]);
+    }
+}

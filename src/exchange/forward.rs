@@ -1,0 +1,463 @@
+//! Requests that are passed on: which peer, what it is asked, what becomes of a try.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::features::error_log::Level;
+use crate::features::proxy::{Fixed, HttpVersion, NextUpstream, Pass, Target, pass};
+use crate::features::upstream as rows;
+use crate::http1::{Framing, Method, escape};
+use crate::net::{self, Address, numbered};
+use crate::request::Try;
+use crate::upstream::{self, Endpoint, Group, NoPeer, Outcome, Picked, Tried};
+
+use super::answer::{Done, Reply};
+use super::io::Elapsed;
+use super::life::Exchange;
+use super::pool::Connection;
+use super::report::Shown;
+use super::upload::Upload;
+
+/// Where a request goes.
+struct Destination {
+    group: Arc<Group>,
+    /// What takes the place of the location's name in the URI, or all of it where it was computed.
+    uri: Option<Box<[u8]>>,
+    computed: bool,
+    /// The text of `proxy_pass`, where it is known while reading: for `proxy_redirect default`.
+    text: Option<Box<[u8]>>,
+}
+
+/// A connection to a peer with a request on it.
+pub struct Asked {
+    pub connection: Connection,
+    pub group: Arc<Group>,
+    pub picked: Picked,
+    /// What was read from the peer and not dealt with.
+    pub buffer: Vec<u8>,
+    /// Bytes read from the peer for this request.
+    pub received: u64,
+    pub upload: Upload,
+    /// The request asks the peer to switch protocols, and the client did too.
+    pub upgrade: bool,
+    /// For `proxy_redirect default`.
+    pub home: Option<Box<[u8]>>,
+}
+
+/// Why a try failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// An error of the connection, with what was being done.
+    Error(String),
+    /// A limit was reached while this was being done.
+    Timeout(&'static str),
+    InvalidHeader(String),
+    /// An answer that `proxy_next_upstream` names.
+    Status(u16),
+    /// Not the peer's doing: the client's body was bad, late or too large, or the client has gone.
+    Client(Reply),
+    /// The client has gone: nothing is answered.
+    Gone,
+}
+
+impl Failure {
+    /// What `proxy_next_upstream` calls it.
+    fn condition(&self) -> Option<NextUpstream> {
+        match self {
+            Failure::Error(_) => Some(NextUpstream::ERROR),
+            Failure::Timeout(_) => Some(NextUpstream::TIMEOUT),
+            Failure::InvalidHeader(_) => Some(NextUpstream::INVALID_HEADER),
+            Failure::Status(status) => NextUpstream::of_status(*status),
+            Failure::Client(_) | Failure::Gone => None,
+        }
+    }
+
+    fn status(&self) -> u16 {
+        match self {
+            Failure::Timeout(_) => 504,
+            Failure::Status(status) => *status,
+            Failure::Error(_) | Failure::InvalidHeader(_) => 502,
+            Failure::Client(_) | Failure::Gone => 499,
+        }
+    }
+}
+
+impl Exchange<'_> {
+    /// Passes the request on to one peer after another until one answers.
+    pub async fn forward(&mut self, pass: &Pass) -> Result<Done, Reply> {
+        let destination = self.destination(pass).await?;
+        let mut head = self.worker.buffer();
+        let upgrade = self.request_head(&destination, &mut head);
+        if !self.send_continue().await {
+            return Ok(Done::Aborted);
+        }
+        let mut upload = Upload::new(&self.body, self.settings.proxy.pass_body);
+        upload.begin(&mut self.body, self.client, &mut head)?;
+        let outcome = self.tries(&destination, &head, upload, upgrade).await;
+        self.worker.give_back_buffer(head);
+        outcome
+    }
+
+    async fn tries(
+        &mut self,
+        destination: &Destination,
+        head: &[u8],
+        upload: Upload,
+        upgrade: bool,
+    ) -> Result<Done, Reply> {
+        let group = &destination.group;
+        let began = Instant::now();
+        let mut tried = Tried::default();
+        let mut left = group.tries().max(1);
+        let most = self.settings.proxy.next_upstream_tries;
+        if most > 0 {
+            left = left.min(most);
+        }
+        let mut upload = Some(upload);
+        loop {
+            let picked = self.pick(group, &mut tried).await?;
+            let fresh = upload.take().unwrap_or_else(Upload::nothing);
+            let (failure, reused, sent) = match self.attempt(destination, picked, head, fresh, upgrade).await
+            {
+                Ok(asked) => match self.other_peer_for(&asked, left) {
+                    None => return self.pass_answer(asked).await,
+                    Some(failure) => {
+                        self.failed(group, &asked.picked, &failure);
+                        self.worker.give_back_buffer(asked.buffer);
+                        (failure, false, true)
+                    }
+                },
+                Err(failed) => failed,
+            };
+            let failure = match failure {
+                Failure::Client(reply) => return Err(reply),
+                Failure::Gone => return Ok(self.client_gone()),
+                failure => failure,
+            };
+            // A kept connection that its peer has closed meanwhile says nothing about the peer.
+            let stale = reused && matches!(failure, Failure::Error(_));
+            if stale {
+                tried.forget();
+            } else {
+                left -= 1;
+            }
+            let method = self.request.head.method();
+            let repeats = !matches!(method, Method::Post | Method::Lock | Method::Patch);
+            let proxy = &self.settings.proxy;
+            let may_repeat = repeats || !sent || proxy.next_upstream.has(NextUpstream::NON_IDEMPOTENT);
+            let wanted = failure.condition().is_some_and(|condition| proxy.next_upstream.has(condition));
+            let limit = proxy.next_upstream_timeout;
+            let in_time = limit.is_zero() || began.elapsed() < limit;
+            if !(wanted && may_repeat && in_time && left > 0 && self.body.is_done()) {
+                return Err(Reply::Status(failure.status()));
+            }
+        }
+    }
+
+    /// An answer whose status `proxy_next_upstream` names is not passed on while there are other peers.
+    fn other_peer_for(&self, asked: &Asked, left: usize) -> Option<Failure> {
+        let status = self.request.upstream.head.status;
+        let condition = NextUpstream::of_status(status)?;
+        let wanted = self.settings.proxy.next_upstream.has(condition);
+        (wanted && left > 1 && asked.upload.is_done()).then_some(Failure::Status(status))
+    }
+
+    /// The client closed before it had its answer.
+    fn client_gone(&mut self) -> Done {
+        self.request.reply.status = 499;
+        self.keep_alive = false;
+        self.report(Level::Info, format_args!("client prematurely closed connection"));
+        Done::Aborted
+    }
+
+    async fn pick(&mut self, group: &Arc<Group>, tried: &mut Tried) -> Result<Picked, Reply> {
+        let picked = match group.pick(tried) {
+            Err(NoPeer::Unresolved) => {
+                self.resolve(group).await;
+                group.pick(tried)
+            }
+            picked => picked,
+        };
+        let no_peer = match picked {
+            Ok(picked) => return Ok(picked),
+            Err(no_peer) => no_peer,
+        };
+        self.request.upstream.tries.push(Try {
+            peer: Address::unix(""),
+            unpicked: Some(Arc::from(group.spec.name.as_bytes())),
+            status: 502,
+            began: Instant::now(),
+            connected: None,
+            head_after: None,
+            ended: None,
+            sent: 0,
+            received: 0,
+            length: 0,
+        });
+        match no_peer {
+            NoPeer::Unavailable => {
+                self.report(Level::Error, format_args!("no live upstreams while connecting to upstream"));
+            }
+            NoPeer::Unresolved => {
+                let name = &group.spec.name;
+                let message = format_args!("no address is known for \"{name}\": it has not resolved so far");
+                self.report(Level::Error, message);
+            }
+        }
+        Err(Reply::Status(502))
+    }
+
+    /// Looks up the names of a group none of which has an address yet.
+    async fn resolve(&mut self, group: &Group) {
+        for server in 0..group.spec.servers.len() {
+            if let Err(error) = upstream::resolve(group, server).await {
+                let name = &group.spec.servers[server].text;
+                self.report(Level::Error, format_args!("{name} could not be resolved ({error})"));
+            }
+        }
+    }
+
+    /// One try. An error says why, whether the connection was a kept one, and whether anything of the
+    /// request went out.
+    async fn attempt(
+        &mut self,
+        destination: &Destination,
+        picked: Picked,
+        head: &[u8],
+        upload: Upload,
+        upgrade: bool,
+    ) -> Result<Asked, (Failure, bool, bool)> {
+        let group = &destination.group;
+        self.request.upstream.tries.push(Try {
+            peer: picked.address.clone(),
+            unpicked: None,
+            status: 0,
+            began: Instant::now(),
+            connected: None,
+            head_after: None,
+            ended: None,
+            sent: 0,
+            received: 0,
+            length: 0,
+        });
+        let kept = if upgrade { None } else { self.worker.pool.take(group, &picked.address) };
+        let reused = kept.is_some();
+        let connection = match kept {
+            Some(connection) => Ok(connection),
+            None => self.connect(&picked.address).await,
+        };
+        let connection = match connection {
+            Ok(connection) => connection,
+            Err(failure) => {
+                self.failed(group, &picked, &failure);
+                return Err((failure, false, false));
+            }
+        };
+        self.last_try(|tried| tried.connected = Some(tried.began.elapsed()));
+        let mut asked = Asked {
+            connection,
+            group: group.clone(),
+            picked,
+            buffer: self.worker.buffer(),
+            received: 0,
+            upload,
+            upgrade,
+            home: destination.text.clone(),
+        };
+        match self.ask(&mut asked, head).await {
+            Ok(()) => Ok(asked),
+            Err(failure) => {
+                let stale = reused && matches!(failure, Failure::Error(_));
+                if stale {
+                    group.release(&asked.picked, Outcome::Abandoned);
+                    let status = failure.status();
+                    self.end_try(status);
+                } else {
+                    self.failed(group, &asked.picked, &failure);
+                }
+                let sent = self.request.upstream.tries.last().is_some_and(|tried| tried.sent > 0);
+                self.worker.give_back_buffer(asked.buffer);
+                Err((failure, reused, sent))
+            }
+        }
+    }
+
+    async fn connect(&mut self, address: &Address) -> Result<Connection, Failure> {
+        let limit = self.settings.proxy.connect_timeout.value;
+        match self.client.timer.within(limit, net::connect(address, None)).await {
+            Err(Elapsed) => Err(Failure::Timeout("connecting to upstream")),
+            Ok(Err(error)) => {
+                let message = format!("connect() failed ({}) while connecting to upstream", numbered(&error));
+                Err(Failure::Error(message))
+            }
+            Ok(Ok(stream)) => {
+                // A socket that cannot be told so is slower for small writes, and works.
+                let _ = stream.set_nodelay();
+                Ok(Connection::new(stream))
+            }
+        }
+    }
+
+    /// Notes a failed try, tells the log and the group.
+    fn failed(&mut self, group: &Group, picked: &Picked, failure: &Failure) {
+        let outcome = match failure {
+            Failure::Client(_) | Failure::Gone => Outcome::Abandoned,
+            Failure::Status(403 | 404) => Outcome::Success,
+            _ => Outcome::Failure,
+        };
+        group.release(picked, outcome);
+        match failure {
+            Failure::Error(message) | Failure::InvalidHeader(message) => {
+                self.report(Level::Error, format_args!("{message}"));
+            }
+            Failure::Timeout(doing) => {
+                let message = format_args!("upstream timed out (110: Connection timed out) while {doing}");
+                self.report(Level::Error, message);
+            }
+            Failure::Status(_) | Failure::Client(_) | Failure::Gone => {}
+        }
+        self.end_try(failure.status());
+    }
+
+    /// Closes the books on the try that is under way.
+    pub fn end_try(&mut self, status: u16) {
+        self.last_try(|tried| {
+            tried.ended = Some(tried.began.elapsed());
+            if tried.status == 0 {
+                tried.status = status;
+            }
+        });
+    }
+
+    pub fn last_try(&mut self, change: impl FnOnce(&mut Try)) {
+        if let Some(tried) = self.request.upstream.tries.last_mut() {
+            change(tried);
+        }
+    }
+
+    async fn destination(&mut self, pass: &Pass) -> Result<Destination, Reply> {
+        let computed = match &pass.target {
+            Target::Fixed(Fixed { group, host, port, uri, text }) => {
+                let upstream = &mut self.request.upstream;
+                upstream.host.clear();
+                upstream.host.extend_from_slice(host);
+                upstream.port.clear();
+                upstream.port.extend_from_slice(port);
+                return Ok(Destination {
+                    group: self.live.groups[*group].clone(),
+                    uri: uri.clone(),
+                    computed: false,
+                    text: Some(text.clone()),
+                });
+            }
+            Target::Computed(template) => template,
+        };
+        let mut url = Vec::new();
+        computed.render(self.request, &mut url);
+        self.computed(&url).await.map_err(|why| {
+            self.report(Level::Error, format_args!("{why} in \"{}\"", Shown(&url)));
+            Reply::Status(500)
+        })
+    }
+
+    /// The destination of a `proxy_pass` with variables.
+    async fn computed(&mut self, url: &[u8]) -> Result<Destination, &'static str> {
+        let rest = pass::strip_http(url).ok_or("invalid URL prefix")?;
+        let url = pass::split(rest);
+        let authority = String::from_utf8_lossy(url.authority).into_owned();
+        let (host, port) = crate::features::listen::split_port(&authority).ok_or("invalid host")?;
+        let is_path = host.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("unix:"));
+        let (host, port) = if is_path { (&authority[..], None) } else { (host, port) };
+        let port = match port {
+            None => None,
+            Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0).ok_or("invalid port")?),
+        };
+        if host.is_empty() {
+            return Err("no host");
+        }
+        let (shown_host, shown_port) = rows::host_and_port(url.authority, 80);
+        self.request.upstream.host = shown_host.into_vec();
+        self.request.upstream.port = shown_port.into_vec();
+        let group = match self.live.group(host, port) {
+            Some(group) => group.clone(),
+            None => self.worker.computed_group(host, port),
+        };
+        let uri = match url.uri {
+            b"" => None,
+            [b'?', ..] => Some([b"/", url.uri].concat().into()),
+            uri => Some(uri.into()),
+        };
+        Ok(Destination { group, uri, computed: true, text: None })
+    }
+
+    /// Writes the head that goes upstream; true where it asks for another protocol as the client does.
+    fn request_head(&mut self, destination: &Destination, out: &mut Vec<u8>) -> bool {
+        let settings = self.settings.clone();
+        let proxy = &settings.proxy;
+        match &proxy.method {
+            Some(method) => method.render(self.request, out),
+            None => out.extend_from_slice(self.request.method_name()),
+        }
+        out.push(b' ');
+        self.request_uri(destination, out);
+        out.extend_from_slice(match proxy.http_version {
+            HttpVersion::Http10 => b" HTTP/1.0\r\n",
+            HttpVersion::Http11 => b" HTTP/1.1\r\n",
+        });
+        let start = out.len();
+        let framing = if proxy.pass_body { self.body.framing() } else { self.unpassed_framing() };
+        proxy.request_headers.write(self.request, framing, proxy.pass_headers, out);
+        let upgrade = self.asks_for_upgrade(&out[start..]);
+        out.extend_from_slice(b"\r\n");
+        upgrade
+    }
+
+    /// nginx announces the client's length though it keeps the body back; a chunked one has none.
+    fn unpassed_framing(&self) -> Framing {
+        match self.body.framing() {
+            Framing::Length(length) => Framing::Length(length),
+            _ => Framing::None,
+        }
+    }
+
+    /// The target, as `ngx_http_proxy_create_request` makes it.
+    fn request_uri(&mut self, destination: &Destination, out: &mut Vec<u8>) {
+        let request = &*self.request;
+        let target = &request.target;
+        match &destination.uri {
+            Some(uri) if destination.computed => return out.extend_from_slice(uri),
+            None if target.unparsed_is_valid => return out.extend_from_slice(request.head.target()),
+            _ => {}
+        }
+        let replaced = match &destination.uri {
+            Some(uri) if request.location_valid => {
+                out.extend_from_slice(uri);
+                self.location_name_length().min(target.path.len())
+            }
+            _ => 0,
+        };
+        let path = &target.path[replaced..];
+        if target.quoted || request.internal {
+            escape::escape_uri(path, out);
+        } else {
+            out.extend_from_slice(path);
+        }
+        if !target.args.is_empty() {
+            out.push(b'?');
+            out.extend_from_slice(&target.args);
+        }
+    }
+}
+
+impl super::Worker {
+    /// A group for an address that a request has named, kept for the next that does.
+    fn computed_group(&self, host: &str, port: Option<u16>) -> Arc<Group> {
+        self.computed.borrow_mut().find(host, port, || {
+            let number = port.unwrap_or(80);
+            let endpoint = rows::known(host, number)
+                .map_or_else(|| Endpoint::Name { host: host.to_owned(), port: number }, Endpoint::Known);
+            rows::implicit(host.to_owned(), port, endpoint)
+        })
+    }
+}

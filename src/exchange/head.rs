@@ -1,0 +1,149 @@
+//! The head of a reply, in nginx's order (`ngx_http_header_filter`).
+
+use std::io::Write;
+
+use crate::features::client::Tokens;
+use crate::features::{Settings, headers};
+use crate::http1::{status, write_field};
+use crate::request::{Request, clock};
+
+/// Our name, and with the version.
+pub const NAME: &str = "wsproxy";
+pub const NAME_AND_VERSION: &str = concat!("wsproxy/", env!("CARGO_PKG_VERSION"));
+
+/// How the connection goes on behind the reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Persistence {
+    KeepAlive,
+    Close,
+    Upgrade,
+}
+
+/// How the body behind a head ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    Known(u64),
+    Chunked,
+    /// With the connection, or there is none.
+    Unsaid,
+}
+
+/// What stands in front of the headers that come from elsewhere.
+#[derive(Clone, Copy)]
+pub struct Head<'a> {
+    /// The upstream's `404 Nothing Here`; empty for nginx's own words.
+    pub status_line: &'a [u8],
+    pub status: u16,
+    pub content_type: Option<&'a [u8]>,
+    pub length: Length,
+    /// `Last-Modified`, of a file of ours.
+    pub modified: Option<&'a [u8]>,
+    pub location: Option<&'a [u8]>,
+    pub persistence: Persistence,
+    /// The upstream's own Server and Date follow: ours are left out.
+    pub has_server: bool,
+    pub has_date: bool,
+}
+
+impl Default for Head<'_> {
+    fn default() -> Self {
+        Head {
+            status_line: b"",
+            status: 200,
+            content_type: None,
+            length: Length::Unsaid,
+            modified: None,
+            location: None,
+            persistence: Persistence::Close,
+            has_server: false,
+            has_date: false,
+        }
+    }
+}
+
+/// The name that a location shows.
+pub fn server_name(settings: &Settings) -> &'static str {
+    match settings.client.server_tokens {
+        Tokens::Off => NAME,
+        Tokens::On | Tokens::Build => NAME_AND_VERSION,
+    }
+}
+
+/// Appends everything up to the headers of others.
+pub fn begin(head: &Head, request: &Request, settings: &Settings, out: &mut Vec<u8>) {
+    match head.status_line {
+        b"" => status::write_status_line(head.status, out),
+        line => {
+            out.extend_from_slice(b"HTTP/1.1 ");
+            out.extend_from_slice(line);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+    if !head.has_server {
+        write_field(b"Server", server_name(settings).as_bytes(), out);
+    }
+    if !head.has_date {
+        write_field(b"Date", clock::now().http.as_bytes(), out);
+    }
+    if let Some(content_type) = head.content_type {
+        write_field(b"Content-Type", content_type, out);
+    }
+    if let Length::Known(length) = head.length {
+        // Writing to a Vec cannot fail.
+        let _ = write!(out, "Content-Length: {length}\r\n");
+    }
+    if let Some(modified) = head.modified {
+        write_field(b"Last-Modified", modified, out);
+    }
+    if let Some(location) = head.location {
+        write_location(location, request, settings, out);
+    }
+    if head.length == Length::Chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    out.extend_from_slice(match head.persistence {
+        Persistence::KeepAlive => b"Connection: keep-alive\r\n",
+        Persistence::Close => b"Connection: close\r\n",
+        Persistence::Upgrade => b"Connection: upgrade\r\n",
+    });
+    if head.persistence == Persistence::KeepAlive
+        && let Some(timeout) = settings.client.keepalive_header.filter(|timeout| !timeout.is_zero())
+    {
+        let _ = write!(out, "Keep-Alive: timeout={}\r\n", timeout.as_secs());
+    }
+}
+
+/// Appends the headers a location adds and the empty line.
+pub fn end(request: &Request, settings: &Settings, status: u16, out: &mut Vec<u8>) {
+    headers::write(&settings.headers, request, status, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A redirect to a path is made absolute, unless `absolute_redirect` is off.
+fn write_location(location: &[u8], request: &Request, settings: &Settings, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"Location: ");
+    if location.starts_with(b"/") && settings.client.absolute_redirect {
+        let host = request.head.host();
+        let by_name = settings.client.server_name_in_redirect || host.is_empty();
+        let host = if by_name { &request.server_name[..] } else { host };
+        let tls = request.connection.tls;
+        out.extend_from_slice(if tls { b"https://" } else { b"http://" });
+        match host {
+            b"" => {
+                if let crate::net::Address::Ip(address) = &request.connection.local {
+                    let _ = write!(out, "{}", address.ip());
+                }
+            }
+            host => out.extend_from_slice(host),
+        }
+        let port = request.connection.local.ip().map(|address| address.port());
+        let port = port.filter(|port| *port != if tls { 443 } else { 80 });
+        if let Some(port) = port.filter(|_| settings.client.port_in_redirect) {
+            let _ = write!(out, ":{port}");
+        }
+    }
+    let start = out.len();
+    out.extend_from_slice(location);
+    crate::request::keep_one_line(&mut out[start..]);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,317 @@
+//! The life of a request: the page where its fate is decided, top to bottom.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::features::Settings;
+use crate::features::client::Lingering;
+use crate::features::error_log::Level;
+use crate::http1::escape;
+use crate::model::{Content, Found, Kind, LocationId, ServerId};
+use crate::request::Request;
+
+use super::answer::{Done, Reply};
+use super::body::Body;
+use super::connection::Client;
+use super::live::Live;
+use super::report::{Shown, report};
+use super::worker::Worker;
+
+/// How often a request may be sent back to the search for a location (`NGX_HTTP_MAX_URI_CHANGES`).
+const MAX_URI_CHANGES: u32 = 10;
+
+/// A request on its way, and all it needs.
+pub struct Exchange<'c> {
+    pub worker: &'c Rc<Worker>,
+    pub live: Arc<Live>,
+    pub client: &'c mut Client,
+    pub request: &'c mut Request,
+    pub body: Body,
+    pub server: ServerId,
+    pub location: LocationId,
+    /// What holds now: the server's or the location's.
+    pub settings: Arc<Settings>,
+    pub keep_alive: bool,
+    pub lingering: Lingering,
+    /// A rewrite has changed the URI, so that another location may be right.
+    pub uri_changed: bool,
+    uri_changes: u32,
+    /// An error page is being made: another error has nginx's own page.
+    error_page: bool,
+    /// The status that an error page is to be sent with.
+    pub status_override: Option<u16>,
+}
+
+/// Where a request enters the phases.
+enum Stage {
+    /// At the server's rewrites.
+    Server,
+    /// At a location that is already known.
+    Location(LocationId),
+}
+
+impl<'c> Exchange<'c> {
+    pub fn new(
+        worker: &'c Rc<Worker>,
+        live: Arc<Live>,
+        client: &'c mut Client,
+        request: &'c mut Request,
+        server: ServerId,
+    ) -> Exchange<'c> {
+        let body = Body::new(&request.head);
+        let settings = live.model.http.server(server).settings.clone();
+        Exchange {
+            worker,
+            client,
+            body,
+            server,
+            location: live.model.http.server(server).root,
+            keep_alive: request.head.keep_alive(),
+            lingering: settings.client.lingering_close,
+            uri_changed: false,
+            uri_changes: MAX_URI_CHANGES + 1,
+            error_page: false,
+            status_override: None,
+            settings,
+            request,
+            live,
+        }
+    }
+
+    /// Takes the request through the phases until it is answered.
+    pub async fn live(&mut self) -> Done {
+        let mut stage = Stage::Server;
+        loop {
+            let reply = match self.phases(stage) {
+                Ok(()) => match self.content().await {
+                    Ok(done) => return done,
+                    Err(reply) => reply,
+                },
+                Err(reply) => reply,
+            };
+            stage = match self.instead(reply) {
+                Ok(stage) => stage,
+                Err(reply) => return self.reply(reply).await,
+            };
+        }
+    }
+
+    /// Answers a head that could not be read.
+    pub async fn refuse(&mut self, status: u16) -> Done {
+        self.keep_alive = false;
+        match self.instead(Reply::Status(status)) {
+            Ok(stage) => {
+                let outcome = match self.phases(stage) {
+                    Ok(()) => self.content().await,
+                    Err(reply) => Err(reply),
+                };
+                match outcome {
+                    Ok(done) => done,
+                    Err(reply) => self.reply(reply).await,
+                }
+            }
+            Err(reply) => self.reply(reply).await,
+        }
+    }
+
+    /// Everything before the content: rewrites, location, limits, access.
+    fn phases(&mut self, stage: Stage) -> Result<(), Reply> {
+        match stage {
+            Stage::Server => {
+                self.server_rewrites()?;
+                self.find_location()?;
+            }
+            Stage::Location(location) => self.enter(location),
+        }
+        loop {
+            self.limit_body()?;
+            self.uri_changed = false;
+            let script = self.live.model.http.location(self.location).script.clone();
+            self.run(&script)?;
+            if !self.uri_changed {
+                return Ok(());
+            }
+            self.count_change()?;
+            self.find_location()?;
+        }
+    }
+
+    fn server_rewrites(&mut self) -> Result<(), Reply> {
+        let server = self.live.model.http.server(self.server);
+        self.settings = server.settings.clone();
+        self.location = server.root;
+        let script = server.script.clone();
+        self.set_root();
+        self.run(&script)?;
+        Ok(())
+    }
+
+    fn find_location(&mut self) -> Result<(), Reply> {
+        let live = self.live.clone();
+        let server = live.model.http.server(self.server);
+        let http = &live.model.http;
+        let path = std::mem::take(&mut self.request.target.path);
+        let found = server.locations.find(http, self.request, &path);
+        self.request.target.path = path;
+        match found {
+            None => self.enter(server.root),
+            Some(Found::Location(id)) => {
+                let location = http.location(id);
+                if location.internal && !self.request.internal {
+                    self.enter(id);
+                    return Err(Reply::Status(404));
+                }
+                self.enter(id);
+            }
+            Some(Found::AddSlash(id)) => {
+                self.enter(id);
+                let mut address = Vec::new();
+                escape::escape_uri(&http.location(id).name, &mut address);
+                if !self.request.target.args.is_empty() {
+                    address.push(b'?');
+                    address.extend_from_slice(&self.request.target.args);
+                }
+                return Err(Reply::Redirect(301, address));
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a location's settings hold from now on.
+    pub fn enter(&mut self, location: LocationId) {
+        self.location = location;
+        self.settings = self.live.model.http.location(location).settings.clone();
+        self.set_root();
+        let client = &self.settings.client;
+        let request = &self.request.connection;
+        let spent = request.requests >= client.keepalive_requests
+            || client.keepalive_timeout.value.is_zero()
+            || request.started.elapsed() > client.keepalive_time;
+        if spent {
+            self.keep_alive = false;
+        }
+        self.lingering = client.lingering_close;
+    }
+
+    fn limit_body(&mut self) -> Result<(), Reply> {
+        let most = self.settings.client.max_body_size;
+        self.body.most = if most == 0 { u64::MAX } else { most };
+        let Some(length) = self.body.length().filter(|length| *length > self.body.most) else {
+            return Ok(());
+        };
+        self.report(Level::Error, format_args!("client intended to send too large body: {length} bytes"));
+        Err(Reply::Status(413))
+    }
+
+    fn count_change(&mut self) -> Result<(), Reply> {
+        self.uri_changes -= 1;
+        if self.uri_changes > 0 {
+            return Ok(());
+        }
+        let uri = self.request.target.path.clone();
+        let message = format!("rewrite or internal redirection cycle while processing \"{}\"", Shown(&uri));
+        self.report(Level::Error, format_args!("{message}"));
+        Err(Reply::Status(500))
+    }
+
+    async fn content(&mut self) -> Result<Done, Reply> {
+        let content = self.live.model.http.location(self.location).content.clone();
+        match content {
+            Content::Pass(pass) => self.forward(&pass).await,
+            Content::Echo => self.echo().await,
+            Content::Files => self.file().await,
+        }
+    }
+
+    /// Where a reply sends the request instead: an error page, or another URI.
+    fn instead(&mut self, reply: Reply) -> Result<Stage, Reply> {
+        if let Reply::Inside { path, args } = reply {
+            self.count_change()?;
+            self.redirect_inside(path, args);
+            return Ok(Stage::Server);
+        }
+        let status = match &reply {
+            Reply::Status(status) | Reply::Redirect(status, _) => *status,
+            _ => return Err(reply),
+        };
+        if self.error_page && !self.settings.error_page.recursive {
+            return Err(reply);
+        }
+        let settings = self.settings.clone();
+        let Some(page) = settings.error_page.page(status) else { return Err(reply) };
+        self.error_page = true;
+        self.count_change()?;
+        self.status_override = match page.overwrite {
+            None => Some(status),
+            Some(0) => None,
+            Some(other) => Some(other),
+        };
+        let mut target = Vec::new();
+        page.target.render(self.request, &mut target);
+        match target.first() {
+            Some(b'/') => {
+                let (path, args) = match page.target.as_literal() {
+                    Some(_) => (target, page.args.to_vec()),
+                    None => split_args(target),
+                };
+                self.redirect_inside(path, args);
+                Ok(Stage::Server)
+            }
+            Some(b'@') => self.named(&target),
+            _ => {
+                let redirects = |status: &u16| matches!(status, 301 | 302 | 303 | 307 | 308);
+                let redirect = page.overwrite.filter(redirects).unwrap_or(302);
+                self.status_override = None;
+                Err(Reply::Redirect(redirect, target))
+            }
+        }
+    }
+
+    /// `ngx_http_internal_redirect`: another URI, and GET unless it was HEAD.
+    fn redirect_inside(&mut self, path: Vec<u8>, args: Vec<u8>) {
+        self.request.target.path = path;
+        self.request.target.args = args;
+        self.request.target.unparsed_is_valid = false;
+        self.request.internal = true;
+        self.request.location_valid = true;
+        self.request.captures.get_mut().clear();
+        self.request.method_is_get = true;
+    }
+
+    /// `ngx_http_named_location`.
+    fn named(&mut self, name: &[u8]) -> Result<Stage, Reply> {
+        self.request.internal = true;
+        match self.live.model.http.server(self.server).named.get(name) {
+            Some(location) => Ok(Stage::Location(*location)),
+            None => {
+                let message = format!("could not find named location \"{}\"", Shown(name));
+                self.report(Level::Error, format_args!("{message}"));
+                Err(Reply::Status(500))
+            }
+        }
+    }
+
+    /// The name that a location's part of the URI has: what `proxy_pass` with a URI takes away.
+    pub fn location_name_length(&self) -> usize {
+        let location = self.live.model.http.location(self.location);
+        match location.kind {
+            Kind::Pattern(_) | Kind::Named | Kind::Unnamed => 0,
+            Kind::Prefix | Kind::PrefixOnly | Kind::Exact => location.name.len(),
+        }
+    }
+
+    pub fn report(&self, level: Level, message: std::fmt::Arguments) {
+        report(&self.settings.error_log, level, self.request, message);
+    }
+}
+
+fn split_args(mut target: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+    match target.iter().position(|byte| *byte == b'?') {
+        None => (target, Vec::new()),
+        Some(mark) => {
+            let args = target.split_off(mark + 1);
+            target.pop();
+            (target, args)
+        }
+    }
+}

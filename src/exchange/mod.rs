@@ -1,0 +1,32 @@
+//! Requests and their replies: from a connection's first byte to the line in the access log.
+//!
+//! `connection` reads heads, `life` is the page where a request's fate is decided, `forward` asks
+//! upstreams, `upgrade` makes tunnels, `reply` answers from here. What moves beside a `Model` is in
+//! `live` (for all workers) and `worker` (for one).
+
+mod answer;
+mod body;
+mod connection;
+mod download;
+mod echo;
+mod files;
+mod finale;
+mod forward;
+mod head;
+mod io;
+mod life;
+mod live;
+mod log;
+mod pool;
+mod relay;
+mod report;
+mod script;
+mod upgrade;
+mod upload;
+mod worker;
+
+pub use connection::{Accepted, serve};
+pub use live::{Live, LiveError};
+pub use log::LogFiles;
+pub use report::{report, tell};
+pub use worker::{Drain, Shared, Worker};

@@ -1,0 +1,349 @@
+//! What goes to and fro between a client and the peer that answers it.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use crate::features::error_log::Level;
+use crate::features::proxy::redirect::Home;
+use crate::http1::response::ParsedResponse;
+use crate::http1::{
+    Framing, Headers, Known, Method, Version, connection, framing, parse_response, write_field,
+};
+use crate::net::numbered;
+use crate::upstream::Outcome;
+
+use super::answer::{Done, Reply};
+use super::body::{BodyTrouble, poll_gone};
+use super::download::{Broken, Download};
+use super::forward::{Asked, Failure};
+use super::head::{self, Head, Length};
+use super::io::{Elapsed, Patience, WriteError, poll_fill, write_all};
+use super::life::Exchange;
+use super::upload::{Stopped, Waits, refusal};
+
+impl Exchange<'_> {
+    /// Sends the request and waits for the head of an answer, which is in `request.upstream.head` then.
+    pub async fn ask(&mut self, asked: &mut Asked, head: &[u8]) -> Result<(), Failure> {
+        let limit = self.settings.proxy.send_timeout.value;
+        asked.connection.requests += 1;
+        let mut sent = 0;
+        let stream = &mut asked.connection.stream;
+        let outcome = write_all(stream, &mut self.client.timer, limit, head, &mut sent).await;
+        self.last_try(|tried| tried.sent += sent);
+        match outcome {
+            Err(WriteError::Timeout) => return Err(Failure::Timeout("sending request to upstream")),
+            Err(WriteError::Io(error)) => {
+                let message =
+                    format!("writev() failed ({}) while sending request to upstream", numbered(&error));
+                return Err(Failure::Error(message));
+            }
+            Ok(()) => {}
+        }
+        loop {
+            let most = self.settings.proxy.buffer_size;
+            match parse_response(&asked.buffer, most, &mut self.request.upstream.head) {
+                Ok(ParsedResponse::Partial) => self.await_answer(asked).await?,
+                Ok(ParsedResponse::Head(length)) => {
+                    asked.buffer.drain(..length);
+                    let status = self.request.upstream.head.status;
+                    if (100..200).contains(&status) && status != 101 {
+                        self.pass_interim(status).await?;
+                        continue;
+                    }
+                    return self.head_came(status);
+                }
+                Ok(ParsedResponse::Http09) => return self.http09_came(asked),
+                Err(error) => {
+                    let message = format!("{error} while reading response header from upstream");
+                    return Err(Failure::InvalidHeader(message));
+                }
+            }
+        }
+    }
+
+    fn head_came(&mut self, status: u16) -> Result<(), Failure> {
+        self.last_try(|tried| {
+            tried.status = status;
+            tried.head_after = Some(tried.began.elapsed());
+        });
+        self.request.upstream.answered = true;
+        Ok(())
+    }
+
+    /// An upstream that answers without a head has all of it passed on, as in nginx.
+    fn http09_came(&mut self, _: &mut Asked) -> Result<(), Failure> {
+        self.report(
+            Level::Error,
+            format_args!(
+                "upstream sent no valid HTTP/1.0 header while reading response header from upstream"
+            ),
+        );
+        self.request.upstream.head.status = 200;
+        self.head_came(9)
+    }
+
+    /// Waits for more of an answer; meanwhile the rest of the body goes out, and the client may leave.
+    async fn await_answer(&mut self, asked: &mut Asked) -> Result<(), Failure> {
+        let settings = self.settings.clone();
+        let mut patience = Patience::new();
+        let mut sent = 0;
+        let mut upstream_takes = true;
+        let body = &mut self.body;
+        let client = &mut *self.client;
+        let outcome = poll_fn(|cx| {
+            let stream = &mut asked.connection.stream;
+            if upstream_takes && !asked.upload.is_done() {
+                match asked.upload.poll(cx, body, client, stream, &mut sent) {
+                    Poll::Ready(Err(Stopped::Upstream)) => upstream_takes = false,
+                    Poll::Ready(Err(Stopped::Client(BodyTrouble::Cut | BodyTrouble::Io))) => {
+                        return Poll::Ready(Err(Failure::Gone));
+                    }
+                    Poll::Ready(Err(Stopped::Client(trouble))) => {
+                        return Poll::Ready(Err(Failure::Client(refusal(trouble))));
+                    }
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                }
+            }
+            match poll_fill(stream, &mut asked.buffer, cx) {
+                Poll::Ready(Ok(0)) => {
+                    let message =
+                        "upstream prematurely closed connection while reading response header from upstream";
+                    return Poll::Ready(Err(Failure::Error(message.to_owned())));
+                }
+                Poll::Ready(Ok(count)) => {
+                    asked.received += count as u64;
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Ready(Err(error)) => {
+                    let message = format!(
+                        "recv() failed ({}) while reading response header from upstream",
+                        numbered(&error)
+                    );
+                    return Poll::Ready(Err(Failure::Error(message)));
+                }
+                Poll::Pending => {}
+            }
+            let uploading = upstream_takes && !asked.upload.is_done();
+            if !uploading && !settings.proxy.ignore_client_abort && poll_gone(client, cx).is_ready() {
+                return Poll::Ready(Err(Failure::Gone));
+            }
+            let (limit, late) = match (uploading, asked.upload.waits_for()) {
+                (true, Waits::Client) => {
+                    (settings.client.body_timeout.value, Failure::Client(Reply::Status(408)))
+                }
+                (true, Waits::Upstream) => {
+                    (settings.proxy.send_timeout.value, Failure::Timeout("sending request to upstream"))
+                }
+                (false, _) => (
+                    settings.proxy.read_timeout.value,
+                    Failure::Timeout("reading response header from upstream"),
+                ),
+            };
+            let moved = sent + body.read;
+            patience.poll(cx, &mut client.timer, limit, moved).map(|Elapsed| Err(late))
+        })
+        .await;
+        self.last_try(|tried| tried.sent += sent);
+        outcome
+    }
+
+    /// Hands a 1xx on to a client that can take it. A 100 was the proxy's to send.
+    async fn pass_interim(&mut self, status: u16) -> Result<(), Failure> {
+        if status == 100 || self.request.head.version() != Version::Http11 {
+            return Ok(());
+        }
+        let mut lines = self.worker.buffer();
+        let answer = &self.request.upstream.head;
+        lines.extend_from_slice(b"HTTP/1.1 ");
+        lines.extend_from_slice(answer.status_line());
+        lines.extend_from_slice(b"\r\n");
+        for (name, value, known) in answer.headers.iter() {
+            if !connection::is_hop_by_hop(&answer.headers, name, known) {
+                write_field(name, value, &mut lines);
+            }
+        }
+        lines.extend_from_slice(b"\r\n");
+        let outcome = self.write(&lines).await;
+        self.request.reply.head_sent = self.request.reply.sent;
+        self.worker.give_back_buffer(lines);
+        outcome.map_err(|_| Failure::Gone)
+    }
+
+    /// Passes an answer on.
+    pub async fn pass_answer(&mut self, mut asked: Asked) -> Result<Done, Reply> {
+        let status = self.request.upstream.head.status;
+        if status == 101 {
+            return self.switch(asked).await;
+        }
+        if self.settings.proxy.intercept_errors
+            && status >= 300
+            && self.settings.error_page.page(status).is_some()
+        {
+            self.abandon(asked);
+            return Err(Reply::Status(status));
+        }
+        let is_head = self.request.head.method() == Method::Head;
+        let framing = match framing::response_framing(&self.request.upstream.head, is_head) {
+            Ok(framing) => framing,
+            Err(error) => {
+                let message = format!("{error} while reading response header from upstream");
+                self.report(Level::Error, format_args!("{message}"));
+                self.fail(asked, 502);
+                return Err(Reply::Status(502));
+            }
+        };
+        let length = self.length_for_client(framing, is_head);
+        if length == Length::Unsaid && framing != Framing::None {
+            self.keep_alive = false;
+        }
+        self.begin_answer(&asked, length);
+        let trailers = self.settings.proxy.pass_trailers;
+        let mut download = Download::new(framing, length == Length::Chunked, trailers, self.worker.buffer());
+        download.begin(&self.request.reply.head);
+        self.request.reply.head_sent += self.request.reply.head.len() as u64;
+        let outcome = self.download(&mut asked, &mut download).await;
+        let (length, received) = (download.length, asked.received);
+        self.last_try(|tried| (tried.length, tried.received) = (length, received));
+        let clean = outcome.is_ok() && download.ended_by_framing();
+        self.worker.give_back_buffer(download.into_buffer());
+        self.end_answer(asked, outcome, clean)
+    }
+
+    fn end_answer(&mut self, asked: Asked, outcome: Result<(), Broken>, clean: bool) -> Result<Done, Reply> {
+        match outcome {
+            Ok(()) => {
+                self.request.completed = true;
+                let persists = self.request.upstream.head.keep_alive()
+                    && clean
+                    && asked.buffer.is_empty()
+                    && asked.upload.is_done()
+                    && !asked.upgrade;
+                self.end_try(200);
+                asked.group.release(&asked.picked, Outcome::Success);
+                self.worker.give_back_buffer(asked.buffer);
+                if persists {
+                    self.worker.pool.keep(&asked.group, asked.picked.address, asked.connection);
+                }
+                Ok(Done::Replied)
+            }
+            Err(broken) => {
+                self.keep_alive = false;
+                let outcome = match broken {
+                    Broken::Upstream(message) => {
+                        self.report(Level::Error, format_args!("{message} while reading upstream"));
+                        Outcome::Failure
+                    }
+                    Broken::Client => Outcome::Success,
+                };
+                self.end_try(502);
+                asked.group.release(&asked.picked, outcome);
+                Ok(Done::Aborted)
+            }
+        }
+    }
+
+    /// Closes a connection whose answer is not used.
+    fn abandon(&mut self, asked: Asked) {
+        self.end_try(502);
+        asked.group.release(&asked.picked, Outcome::Success);
+        self.worker.give_back_buffer(asked.buffer);
+    }
+
+    /// The same where the answer itself was at fault.
+    pub fn fail(&mut self, asked: Asked, status: u16) {
+        self.end_try(status);
+        asked.group.release(&asked.picked, Outcome::Failure);
+        self.worker.give_back_buffer(asked.buffer);
+    }
+
+    fn length_for_client(&self, framing: Framing, is_head: bool) -> Length {
+        let answer = &self.request.upstream.head;
+        match framing {
+            Framing::Length(length) => Length::Known(length),
+            Framing::None => {
+                let announced = answer.headers.first(Known::ContentLength);
+                let announced = announced.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+                match announced {
+                    Some(length) if is_head || answer.status == 304 => Length::Known(length),
+                    _ => Length::Unsaid,
+                }
+            }
+            Framing::Chunked | Framing::Close if self.request.head.version() == Version::Http11 => {
+                Length::Chunked
+            }
+            Framing::Chunked | Framing::Close => Length::Unsaid,
+        }
+    }
+
+    /// Writes the head for the client into `request.reply.head`.
+    fn begin_answer(&mut self, asked: &Asked, length: Length) {
+        let settings = self.settings.clone();
+        let answer = std::mem::take(&mut self.request.upstream.head);
+        let passes =
+            |known: Known, name: &[u8]| answer.headers.contains(known) && !settings.proxy.unwanted.has(name);
+        let begin = Head {
+            status_line: answer.status_line(),
+            status: answer.status,
+            content_type: answer.headers.first(Known::ContentType).filter(|_| answer.status != 204),
+            length,
+            persistence: self.persistence(),
+            has_server: passes(Known::Server, b"server"),
+            has_date: passes(Known::Date, b"date"),
+            ..Head::default()
+        };
+        self.begin(&begin);
+        let mut out = std::mem::take(&mut self.request.reply.head);
+        let is_hidden = |name: &[u8]| settings.proxy.unwanted.has(name);
+        self.answer_headers(&answer.headers, asked.home.as_deref(), &is_hidden, &mut out);
+        head::end(self.request, &settings, self.request.reply.status, &mut out);
+        if self.request.head.version() == Version::Http09 {
+            out.clear();
+        }
+        self.request.reply.head = out;
+        self.request.upstream.head = answer;
+    }
+
+    /// Appends the headers of an answer that reach the client, redirects mended.
+    pub fn answer_headers(
+        &self,
+        headers: &Headers,
+        home: Option<&[u8]>,
+        is_hidden: &dyn Fn(&[u8]) -> bool,
+        out: &mut Vec<u8>,
+    ) {
+        for (name, value, known) in headers.iter() {
+            match known {
+                Known::ContentLength | Known::ContentType => continue,
+                _ if connection::is_hop_by_hop(headers, name, known) && known != Known::Trailer => continue,
+                _ if is_hidden(name) => continue,
+                Known::Location | Known::Refresh => {
+                    out.extend_from_slice(name);
+                    out.extend_from_slice(b": ");
+                    self.redirected(known, value, home, out);
+                    out.extend_from_slice(b"\r\n");
+                }
+                _ => write_field(name, value, out),
+            }
+        }
+    }
+
+    /// Appends an address of `Location` or `Refresh`, as `proxy_redirect` has it.
+    fn redirected(&self, known: Known, value: &[u8], home: Option<&[u8]>, out: &mut Vec<u8>) {
+        // `Refresh: 5; url=/there`: only the address is changed.
+        let start = match known {
+            Known::Refresh => {
+                let at = value.windows(4).position(|part| part.eq_ignore_ascii_case(b"url="));
+                at.map_or(value.len(), |at| at + 4)
+            }
+            _ => 0,
+        };
+        let (before, address) = value.split_at(start);
+        out.extend_from_slice(before);
+        let location = self.live.model.http.location(self.location);
+        let home = home.map(|upstream| Home { upstream, location: &location.name });
+        let redirects = &self.settings.proxy.redirects;
+        if !redirects.apply(self.request, home, address, out) {
+            out.extend_from_slice(address);
+        }
+    }
+}

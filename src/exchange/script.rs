@@ -1,0 +1,140 @@
+//! Runs the steps of the rewrite module (`ngx_http_script.c`).
+
+use std::sync::Arc;
+
+use crate::features::rewrite::{Rewrite, Step, Then};
+use crate::http1::escape;
+use crate::request::Template;
+
+use super::answer::Reply;
+use super::life::Exchange;
+
+/// How a script ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// At its last step.
+    End,
+    /// By `break`, `last` or their like: steps behind it are not run.
+    Stop,
+}
+
+impl Exchange<'_> {
+    /// Runs a server's or a location's steps; `uri_changed` then tells whether to look for a location
+    /// again.
+    pub fn run(&mut self, script: &Arc<[Step]>) -> Result<Flow, Reply> {
+        for step in script.iter() {
+            match step {
+                Step::Set { slot, value } => {
+                    let mut text = Vec::new();
+                    value.render(self.request, &mut text);
+                    self.request.store(*slot, Some(&text));
+                }
+                Step::Args(value) => {
+                    let mut text = Vec::new();
+                    value.render(self.request, &mut text);
+                    self.request.target.args = text;
+                    self.request.target.unparsed_is_valid = false;
+                }
+                Step::Return { status, text } => return Err(self.returned(*status, text)),
+                Step::Break => {
+                    self.uri_changed = false;
+                    return Ok(Flow::Stop);
+                }
+                Step::Rewrite(rewrite) => {
+                    if self.rewrite(rewrite)? == Flow::Stop {
+                        return Ok(Flow::Stop);
+                    }
+                }
+                Step::If { condition, then } => {
+                    if condition.holds(self.request) {
+                        self.enter(*then);
+                        let script = self.live.model.http.location(*then).script.clone();
+                        if self.run(&script)? == Flow::Stop {
+                            return Ok(Flow::Stop);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(Flow::End)
+    }
+
+    fn returned(&mut self, status: u16, text: &Template) -> Reply {
+        let mut value = Vec::new();
+        text.render(self.request, &mut value);
+        match status {
+            444 => Reply::Close,
+            301 | 302 | 303 | 307 | 308 => Reply::Redirect(status, value),
+            status if status < 400 || !text.pieces().is_empty() => Reply::Text(status, value),
+            status => Reply::Status(status),
+        }
+    }
+
+    fn rewrite(&mut self, rewrite: &Rewrite) -> Result<Flow, Reply> {
+        let request = &mut *self.request;
+        if !rewrite.pattern.matches(request, &request.target.path) {
+            return Ok(Flow::End);
+        }
+        let redirect = matches!(rewrite.then, Then::Redirect(_));
+        let quoted = request.target.quoted;
+        let mut path = Vec::new();
+        render(&rewrite.replacement, request, redirect && quoted, &mut path);
+        let mut args = Vec::new();
+        if let Some(template) = &rewrite.args {
+            render(template, request, quoted, &mut args);
+        }
+        let own = &request.target.args;
+        let keeps = rewrite.keep_args && !own.is_empty();
+        if let Then::Redirect(status) = rewrite.then {
+            if rewrite.args.is_some() {
+                path.push(b'?');
+                path.append(&mut args);
+            }
+            if keeps {
+                path.push(if rewrite.args.is_some() { b'&' } else { b'?' });
+                path.extend_from_slice(own);
+            }
+            return Err(Reply::Redirect(status, path));
+        }
+        if path.is_empty() {
+            return Err(Reply::Status(500));
+        }
+        match &rewrite.args {
+            Some(_) if keeps => {
+                args.push(b'&');
+                args.extend_from_slice(own);
+                request.target.args = args;
+            }
+            Some(_) => request.target.args = args,
+            None if !rewrite.keep_args => request.target.args.clear(),
+            None => {}
+        }
+        request.target.path = path;
+        request.target.unparsed_is_valid = false;
+        request.internal = true;
+        match rewrite.then {
+            Then::Break => {
+                request.location_valid = false;
+                self.uri_changed = false;
+                Ok(Flow::Stop)
+            }
+            Then::Last => {
+                self.uri_changed = true;
+                Ok(Flow::Stop)
+            }
+            Then::Next | Then::Redirect(_) => {
+                self.uri_changed = true;
+                Ok(Flow::End)
+            }
+        }
+    }
+}
+
+/// Renders a replacement; what was captured from an escaped URI is escaped where it becomes part of
+/// one again.
+fn render(template: &Template, request: &crate::request::Request, escaped: bool, out: &mut Vec<u8>) {
+    if !escaped {
+        return template.render(request, out);
+    }
+    template.render_captures(request, out, escape::escape_args);
+}

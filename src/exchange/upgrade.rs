@@ -1,0 +1,144 @@
+//! Switching protocols: whether a 101 was asked for, and the tunnel behind it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::features::Set;
+use crate::features::error_log::Level;
+use crate::http1::{Known, Version, connection};
+use crate::net::Stream;
+use crate::tunnel::{self, Limit, Limits, Side};
+use crate::upstream::{Group, Outcome, Picked};
+
+use super::answer::{Done, Reply};
+use super::finale::Finale;
+use super::forward::Asked;
+use super::head::{Head, Persistence};
+use super::life::Exchange;
+use super::worker::{Drain, Permit, Worker};
+
+/// The longest token of an `Upgrade` that is compared.
+const LONGEST_PROTOCOL: usize = 64;
+
+impl Exchange<'_> {
+    /// Whether the head that goes upstream (its header lines) asks for the protocol that the client
+    /// asks for. For a WebSocket that takes a true handshake; another protocol the location has to name
+    /// by itself, since `$http_upgrade` never carries it.
+    pub fn asks_for_upgrade(&self, lines: &[u8]) -> bool {
+        let mut sent = lines.split(|byte| *byte == b'\n').filter_map(|line| {
+            let (name, value) = line.split_at_checked(8)?;
+            name.eq_ignore_ascii_case(b"upgrade:").then(|| value.trim_ascii())
+        });
+        let Some(sent) = sent.next().filter(|sent| sent.len() <= LONGEST_PROTOCOL) else { return false };
+        if sent.eq_ignore_ascii_case(b"websocket") {
+            return self.request.websocket.is_some();
+        }
+        let head = &self.request.head;
+        let wanted = head.headers.first(Known::Upgrade);
+        let connection =
+            connection::tokens(&head.headers).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
+        head.version() == Version::Http11
+            && connection
+            && self.body.is_done()
+            && wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(sent))
+    }
+
+    /// Takes a 101: a tunnel if it was asked for, else 502 at once, where nginx falls silent.
+    pub async fn switch(&mut self, mut asked: Asked) -> Result<Done, Reply> {
+        if !asked.upgrade {
+            let message = "upstream switched protocols (101) though the request did not ask for it: \
+the client sent no WebSocket handshake, or the location does not pass Upgrade on";
+            self.report(Level::Error, format_args!("{message}"));
+            self.fail(asked, 502);
+            return Err(Reply::Status(502));
+        }
+        self.begin_switch(&asked);
+        let head = std::mem::take(&mut self.request.reply.head);
+        self.request.reply.head_sent += head.len() as u64;
+        let written = self.write(&head).await;
+        self.request.reply.head = head;
+        if written.is_err() {
+            self.end_try(101);
+            asked.group.release(&asked.picked, Outcome::Success);
+            return Ok(Done::Aborted);
+        }
+        // A peer counts as well again at its 101, not when the tunnel closes as in nginx.
+        asked.group.succeeded(&asked.picked);
+        let settings = &self.settings;
+        let limits = Limits {
+            read: limit(&settings.proxy.read_timeout),
+            send_upstream: limit(&settings.proxy.send_timeout),
+            send_client: limit(&settings.client.send_timeout),
+        };
+        let early = std::mem::take(&mut asked.buffer);
+        let received = asked.received;
+        self.last_try(|tried| tried.received = received);
+        Ok(Done::Tunnel(Box::new(Tunnel {
+            upstream: Side { stream: asked.connection.stream, early },
+            limits: Arc::new(limits),
+            group: asked.group,
+            picked: asked.picked,
+            finale: Finale::new(&self.live, self.request, &self.settings),
+        })))
+    }
+
+    fn begin_switch(&mut self, asked: &Asked) {
+        let settings = self.settings.clone();
+        let answer = std::mem::take(&mut self.request.upstream.head);
+        let begin = Head {
+            status_line: answer.status_line(),
+            status: 101,
+            content_type: answer.headers.first(Known::ContentType),
+            persistence: Persistence::Upgrade,
+            ..Head::default()
+        };
+        self.begin(&begin);
+        let mut out = std::mem::take(&mut self.request.reply.head);
+        if let Some(protocol) = answer.headers.first(Known::Upgrade) {
+            crate::http1::write_field(b"Upgrade", protocol, &mut out);
+        }
+        let is_hidden = |name: &[u8]| settings.proxy.unwanted.has(name);
+        self.answer_headers(&answer.headers, asked.home.as_deref(), &is_hidden, &mut out);
+        super::head::end(self.request, &settings, 101, &mut out);
+        self.request.reply.head = out;
+        self.request.upstream.head = answer;
+    }
+}
+
+fn limit(set: &Set<Duration>) -> Limit {
+    Limit { after: set.value, place: set.place.clone() }
+}
+
+/// Everything a tunnel needs, and nothing of the request but its unfinished log lines.
+pub struct Tunnel {
+    upstream: Side<Stream>,
+    limits: Arc<Limits>,
+    group: Arc<Group>,
+    picked: Picked,
+    finale: Finale,
+}
+
+impl Tunnel {
+    /// Joins both sides until one ends; `client` comes with what was read behind its head.
+    pub async fn run(self, worker: Rc<Worker>, client: Side<Stream>, permit: Option<Permit>) {
+        let Tunnel { upstream, limits, group, picked, mut finale } = self;
+        let early_down = upstream.early.len() as u64;
+        let drain = ending(worker.shared.drain.subscribe());
+        let (closing, client, upstream) = tunnel::relay(client, upstream, limits, drain).await;
+        drop((client, upstream));
+        group.release(&picked, Outcome::Success);
+        finale.count(&closing, early_down);
+        finale.tell(&closing);
+        finale.write();
+        drop(permit);
+    }
+}
+
+/// Ready when everything has to end.
+pub async fn ending(mut drain: watch::Receiver<Drain>) {
+    // Its sender lives as long as the process.
+    let _ = drain.wait_for(|drain| *drain == Drain::Ending).await;
+}

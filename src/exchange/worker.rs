@@ -1,0 +1,157 @@
+//! One worker's own things, and what all workers share.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::request::Request;
+use crate::upstream::{Group, GroupSpec};
+
+use super::Live;
+use super::pool::Pool;
+
+/// How many requests, and how many buffers, a worker keeps for the next that comes.
+const SPARE: usize = 64;
+
+/// A buffer that grew beyond this many bytes is not kept.
+const SPARE_BUFFER_SIZE: usize = 64 * 1024;
+
+/// What all workers share.
+pub struct Shared {
+    pub live: ArcSwap<Live>,
+    connections: AtomicU64,
+    /// Every worker's view of whether the process is ending.
+    pub drain: watch::Sender<Drain>,
+}
+
+/// How the process goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Drain {
+    #[default]
+    Serving,
+    /// Idle connections end, the others when they are done.
+    Quitting,
+    /// Everything ends: `worker_shutdown_timeout` is over.
+    Ending,
+}
+
+impl Shared {
+    pub fn new(live: Live) -> Shared {
+        let (drain, _) = watch::channel(Drain::default());
+        Shared { live: ArcSwap::from_pointee(live), connections: AtomicU64::new(0), drain }
+    }
+
+    /// The number of a new connection: `$connection`.
+    pub fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// One worker thread's things.
+pub struct Worker {
+    pub shared: Arc<Shared>,
+    pub pool: Pool,
+    /// Connections and tunnels that are open here.
+    pub open: Cell<usize>,
+    /// Groups made for addresses that requests have named.
+    pub computed: RefCell<ComputedGroups>,
+    // Boxed, since they are large and handed around.
+    #[expect(clippy::vec_box)]
+    requests: RefCell<Vec<Box<Request>>>,
+    buffers: RefCell<Vec<Vec<u8>>>,
+}
+
+impl Worker {
+    pub fn new(shared: Arc<Shared>) -> Worker {
+        Worker {
+            shared,
+            pool: Pool::default(),
+            open: Cell::new(0),
+            computed: RefCell::default(),
+            requests: RefCell::default(),
+            buffers: RefCell::default(),
+        }
+    }
+
+    pub fn live(&self) -> Arc<Live> {
+        self.shared.live.load_full()
+    }
+
+    /// A request to be filled in.
+    pub fn request(&self, live: &Live) -> Box<Request> {
+        let variables = &live.model.http.variables;
+        match self.requests.borrow_mut().pop() {
+            Some(mut request) => {
+                request.reset(variables);
+                request
+            }
+            None => Box::new(Request::new(variables.clone())),
+        }
+    }
+
+    pub fn give_back(&self, request: Box<Request>) {
+        let mut requests = self.requests.borrow_mut();
+        if requests.len() < SPARE {
+            requests.push(request);
+        }
+    }
+
+    /// An empty buffer.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.buffers.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub fn give_back_buffer(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.buffers.borrow_mut();
+        if buffers.len() < SPARE && buffer.capacity() <= SPARE_BUFFER_SIZE {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// How many addresses that came out of variables a worker remembers.
+const COMPUTED_GROUPS: usize = 1024;
+
+/// Groups for addresses that a configuration does not name.
+#[derive(Default)]
+pub struct ComputedGroups {
+    groups: HashMap<(String, Option<u16>), Arc<Group>>,
+}
+
+impl ComputedGroups {
+    /// The group of an address; where there are too many all are forgotten.
+    pub fn find(&mut self, host: &str, port: Option<u16>, make: impl FnOnce() -> GroupSpec) -> Arc<Group> {
+        let key = (host.to_owned(), port);
+        if let Some(group) = self.groups.get(&key) {
+            return group.clone();
+        }
+        if self.groups.len() >= COMPUTED_GROUPS {
+            self.groups.clear();
+        }
+        let group = Arc::new(Group::new(make()));
+        self.groups.insert(key, group.clone());
+        group
+    }
+}
+
+/// Counts an open connection for as long as it lives.
+pub struct Permit(Rc<Worker>);
+
+impl Permit {
+    pub fn new(worker: &Rc<Worker>) -> Permit {
+        worker.open.set(worker.open.get() + 1);
+        Permit(worker.clone())
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+    }
+}

@@ -1,0 +1,20 @@
+//! The process: sockets, workers, signals, logs.
+//!
+//! One thread controls, the others are workers: each a thread with a runtime of its own, which
+//! nothing leaves. Start at [`serve()`].
+
+mod control;
+mod daemon;
+mod errors;
+mod limits;
+mod listeners;
+mod log;
+mod names;
+mod pid;
+mod workers;
+
+pub use control::{Loaded, Loader, Startup, serve};
+pub use daemon::{READY, is_daemon};
+pub use errors::StartError;
+pub use log::{LogFormat, Logs};
+pub use pid::{Signal, send};

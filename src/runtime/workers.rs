@@ -1,0 +1,179 @@
+//! Workers: threads with a runtime each.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::exchange::{Accepted, Drain, Shared, Worker, serve, tell};
+use crate::features::error_log::Level;
+use crate::net::{AcceptTrouble, Address, Listener, Listening, Stream, accept_trouble};
+
+use super::StartError;
+use super::listeners::Route;
+
+/// How long a worker waits when no descriptors are left: nginx's `accept_mutex_delay`.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often idle connections to upstreams are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// How often a draining worker looks whether it is done.
+const DRAIN_CHECK: Duration = Duration::from_millis(20);
+
+/// What a worker is told. There are as many orders as a configuration has sockets.
+pub enum Order {
+    /// Accepts from a socket; or, with the same address, by another route.
+    Accept(Listening, Arc<Route>),
+    Route(Address, Arc<Route>),
+    /// Stops accepting there, and says so when the socket is closed.
+    Stop(Address, oneshot::Sender<()>),
+}
+
+/// The controlling thread's hold on a worker.
+pub struct Handle {
+    pub orders: mpsc::UnboundedSender<Order>,
+    pub thread: JoinHandle<()>,
+}
+
+/// Starts a worker.
+pub fn start(number: usize, shared: Arc<Shared>) -> Result<Handle, StartError> {
+    let (orders, received) = mpsc::unbounded_channel();
+    let (started, has_started) = sync_channel(1);
+    let thread = std::thread::Builder::new().name(format!("worker {number}"));
+    let thread = thread.spawn(move || run(shared, received, &started)).map_err(StartError::Thread)?;
+    match has_started.recv() {
+        Ok(Ok(())) => Ok(Handle { orders, thread }),
+        Ok(Err(error)) => Err(StartError::Thread(error)),
+        Err(_) => Err(StartError::Thread(io::Error::other("it ended at once"))),
+    }
+}
+
+/// A worker's thread: a local runtime belongs to the thread that makes it.
+fn run(shared: Arc<Shared>, orders: mpsc::UnboundedReceiver<Order>, started: &SyncSender<io::Result<()>>) {
+    match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+        Ok(runtime) => {
+            // Who started us waits for this.
+            let _ = started.send(Ok(()));
+            runtime.block_on(work(shared, orders));
+        }
+        Err(error) => {
+            let _ = started.send(Err(error));
+        }
+    }
+}
+
+/// The route that holds now; a reload changes it.
+type Current = Rc<RefCell<Arc<Route>>>;
+
+/// The sockets a worker accepts from.
+#[derive(Default)]
+struct Accepting {
+    tasks: HashMap<Address, (AbortHandle, Current)>,
+}
+
+async fn work(shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let worker = Rc::new(Worker::new(shared.clone()));
+    let mut drain = shared.drain.subscribe();
+    let mut accepting = Accepting::default();
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(order) => accepting.obey(&worker, order).await,
+                None => break,
+            },
+            _ = drain.wait_for(|drain| *drain > Drain::Serving) => break,
+            _ = sweep.tick() => worker.pool.sweep(),
+        }
+    }
+    for (task, _) in accepting.tasks.values() {
+        task.abort();
+    }
+    while worker.open.get() > 0 {
+        tokio::time::sleep(DRAIN_CHECK).await;
+    }
+}
+
+impl Accepting {
+    async fn obey(&mut self, worker: &Rc<Worker>, order: Order) {
+        match order {
+            Order::Accept(listening, route) => {
+                let address = listening.address().clone();
+                let route = Rc::new(RefCell::new(route));
+                match listening.listener() {
+                    Ok(listener) => {
+                        let task = accept(worker.clone(), listener, address.clone(), route.clone());
+                        let task = tokio::task::spawn_local(task).abort_handle();
+                        self.tasks.insert(address, (task, route));
+                    }
+                    Err(error) => trouble(worker, &address, &error),
+                }
+            }
+            Order::Route(address, route) => {
+                if let Some((_, current)) = self.tasks.get(&address) {
+                    *current.borrow_mut() = route;
+                }
+            }
+            Order::Stop(address, done) => {
+                if let Some((task, _)) = self.tasks.remove(&address) {
+                    task.abort();
+                    // An aborted task is gone, and its socket closed, when others have had their turn.
+                    while !task.is_finished() {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                // Whoever waits for it may have given up.
+                let _ = done.send(());
+            }
+        }
+    }
+}
+
+fn trouble(worker: &Worker, address: &Address, error: &io::Error) {
+    let live = worker.live();
+    let message = format_args!("accept() on {address} failed ({})", crate::net::numbered(error));
+    tell(&live.model.error_log, Level::Alert, 0, message);
+}
+
+async fn accept(worker: Rc<Worker>, listener: Listener, bound: Address, route: Current) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => begin(&worker, stream, peer, &bound, &route.borrow().clone()),
+            Err(error) => match accept_trouble(&error) {
+                AcceptTrouble::ThisConnection => {}
+                AcceptTrouble::Exhausted => {
+                    trouble(&worker, &bound, &error);
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                }
+                AcceptTrouble::Listener => return trouble(&worker, &bound, &error),
+            },
+        }
+    }
+}
+
+fn begin(worker: &Rc<Worker>, stream: Stream, peer: Address, bound: &Address, route: &Route) {
+    let live = worker.live();
+    let most = live.model.main.worker_connections;
+    if worker.open.get() >= most {
+        let message = format_args!("{most} worker_connections are not enough");
+        return tell(&live.model.error_log, Level::Alert, 0, message);
+    }
+    let any = bound.ip().is_some_and(|address| address.ip().is_unspecified());
+    let local = match any || route.needs_local() {
+        true => stream.local_address().unwrap_or_else(|_| bound.clone()),
+        false => bound.clone(),
+    };
+    let listener = route.find(&local).clone();
+    // Small writes go out at once; a socket that cannot be told so works all the same.
+    let _ = stream.set_nodelay();
+    tokio::task::spawn_local(serve(worker.clone(), Accepted { stream, peer, local, listener }));
+}
