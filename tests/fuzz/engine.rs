@@ -16,6 +16,7 @@ const MOST_KEPT: usize = 4096;
 /// Feeds the corpus in `folders` to `target`, then mutations of it for `FUZZ_SECONDS` (2) seconds, from
 /// the seed `FUZZ_SEED` (1). The target panics where a property does not hold, and else says what kind
 /// of outcome it had; an input with an outcome of a new kind is mutated further.
+#[allow(dead_code, reason = "not every test that mounts this file asks for it")]
 pub fn fuzz<Outcome: Hash>(
     folders: &[&str],
     words: &[&[u8]],
@@ -38,6 +39,15 @@ pub fn fuzz<Outcome: Hash>(
         runs += 1;
     }
     println!("{runs} inputs from {seeds} seeds, {} kinds of outcome, seed {seed}", kinds.len());
+}
+
+/// The corpus in `folders`, and `count` mutations of it that are the same every time.
+#[allow(dead_code, reason = "not every test that mounts this file asks for it")]
+pub fn mutations(folders: &[&str], words: &[&[u8]], seed: u64, count: usize) -> Vec<Vec<u8>> {
+    let mut random = Random(seed);
+    let seeds = corpus(folders);
+    let mutations: Vec<_> = (0..count).map(|_| mutate(&seeds, words, &mut random)).collect();
+    seeds.into_iter().chain(mutations).collect()
 }
 
 fn number(variable: &str, default: u64) -> u64 {
