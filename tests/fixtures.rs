@@ -3,6 +3,7 @@
 //!
 //! `cargo test --test fixtures NAME` runs the cases whose path contains `NAME`.
 
+mod findings;
 mod written;
 
 use std::fs;
@@ -18,8 +19,10 @@ struct Kind {
     make: fn(&Path) -> String,
 }
 
-const KINDS: &[Kind] =
-    &[Kind { folder: "syntax", extension: "conf", expected: "tree", make: written::tree_and_mistakes }];
+const KINDS: &[Kind] = &[
+    Kind { folder: "check", extension: "conf", expected: "out", make: findings::findings },
+    Kind { folder: "syntax", extension: "conf", expected: "tree", make: written::tree_and_mistakes },
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -242,9 +242,11 @@ fn wrong_value(row: &Row, form: &Form, word: &Word, misfit: Misfit) -> Diagnosti
     let message = match (misfit, &form.kinds[..]) {
         (Misfit::Range(bounds), [_]) => bounds.to_string(),
         (_, [kind]) => refusal(kind, name, value),
-        (_, kinds) if kinds.iter().any(|kind| matches!(kind, Kind::Key(..))) => {
+        (_, kinds) if kinds.iter().any(|kind| matches!(kind, Kind::Key(..))) => parameter(name, kinds, word),
+        (_, kinds) if kinds.iter().all(|kind| matches!(kind, Kind::Literal(_) | Kind::Cidr)) => {
             format!("invalid parameter \"{value}\"")
         }
+        (_, kinds) if kinds.iter().any(is_counted) => format!("\"{name}\" directive invalid value"),
         (_, _) => format!("invalid value \"{value}\" in \"{name}\" directive"),
     };
     let finding = Diagnostic::error("invalid-value", word.span, message);
@@ -258,18 +260,43 @@ fn wrong_value(row: &Row, form: &Form, word: &Word, misfit: Misfit) -> Diagnosti
     }
 }
 
+fn is_counted(kind: &Kind) -> bool {
+    matches!(kind, Kind::Number(_) | Kind::Time(_) | Kind::Seconds(_) | Kind::Size(_) | Kind::Offset(_))
+}
+
+/// What nginx says of a parameter that is none of those a directive has, or whose value is wrong.
+fn parameter(name: &str, kinds: &[Kind], word: &Word) -> String {
+    let value = word.value.as_bstr();
+    let key = kinds.iter().find_map(|kind| match kind {
+        Kind::Key(key, _)
+            if value.strip_prefix(key.as_bytes()).is_some_and(|rest| rest.starts_with(b"=")) =>
+        {
+            Some(*key)
+        }
+        _ => None,
+    });
+    match key {
+        _ if matches!(name, "open_file_cache" | "open_log_file_cache") => {
+            format!("invalid \"{name}\" parameter \"{value}\"")
+        }
+        Some("keys_zone") => format!("invalid keys zone size \"{value}\""),
+        Some(key) if !name.ends_with("_certificate_cache") => format!("invalid {key} value \"{value}\""),
+        _ => format!("invalid parameter \"{value}\""),
+    }
+}
+
 /// What nginx says of a word that is not of a kind.
 fn refusal(kind: &Kind, name: &str, value: &BStr) -> String {
     match kind {
         Kind::Flag => {
             format!("invalid value \"{value}\" in \"{name}\" directive, it must be \"on\" or \"off\"")
         }
-        Kind::Number(_) => format!("\"{name}\" directive invalid number"),
-        Kind::Time(_) | Kind::Seconds(_) | Kind::Size(_) | Kind::Offset(_) | Kind::Count => {
+        Kind::Number(_) | Kind::Integer => format!("\"{name}\" directive invalid number"),
+        Kind::Time(_) | Kind::Seconds(_) | Kind::Size(_) | Kind::Offset(_) | Kind::Count | Kind::Each => {
             format!("\"{name}\" directive invalid value")
         }
         Kind::Defines | Kind::Uses => format!("invalid variable name \"{value}\""),
-        Kind::Cidr | Kind::Key(..) => format!("invalid parameter \"{value}\""),
+        Kind::Cidr | Kind::Key(..) | Kind::Literal(_) => format!("invalid parameter \"{value}\""),
         Kind::OrVars(kind) => refusal(kind, name, value),
         _ => format!("invalid value \"{value}\""),
     }

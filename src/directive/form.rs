@@ -19,7 +19,7 @@
 //! | `sec` | a time in seconds | `ngx_conf_set_sec_slot` |
 //! | `size` | a size | `ngx_conf_set_size_slot` |
 //! | `offset` | a size with `g` | `ngx_conf_set_off_slot` |
-//! | `count` | digits, not 0; says *invalid value* | `ngx_conf_set_bufs_slot` |
+//! | `count`, `each` | digits or a size, not 0; say *invalid value* | `ngx_conf_set_bufs_slot` |
 //! | `int` | digits, with a sign or without | `ngx_set_priority` |
 //! | `access` | `user:rw` | `ngx_conf_set_access_slot` |
 //! | `zone` | `name:size` | `ngx_http_limit_conn_zone` and its kin |
@@ -67,6 +67,7 @@ pub enum Kind {
     Size(Bounds),
     Offset(Bounds),
     Count,
+    Each,
     Integer,
     Access,
     Zone,
@@ -194,6 +195,7 @@ impl Kind {
             "size" => Kind::Size(bounds),
             "offset" => Kind::Offset(bounds),
             "count" => Kind::Count,
+            "each" => Kind::Each,
             "int" => Kind::Integer,
             "access" => Kind::Access,
             "zone" => Kind::Zone,
@@ -215,6 +217,7 @@ impl Kind {
             Kind::Size(bounds) => bounds.fit(values::size(word)),
             Kind::Offset(bounds) => bounds.fit(values::offset(word)),
             Kind::Count => shape(values::number(word).is_some_and(|count| count > 0)),
+            Kind::Each => shape(values::size(word).is_some_and(|size| size > 0)),
             Kind::Integer => {
                 let digits = word.strip_prefix(b"-").or(word.strip_prefix(b"+")).unwrap_or(word);
                 shape(values::number(digits).is_some())
@@ -304,7 +307,7 @@ impl fmt::Display for Kind {
             Kind::Zone => f.write_str("a name and a size such as one:10m"),
             Kind::Time(_) => f.write_str("a time such as 500ms, 30s or 1h30m"),
             Kind::Seconds(_) => f.write_str("a time in whole seconds such as 30s, 1h30m or 7d"),
-            Kind::Size(_) => f.write_str("a size such as 512, 16k or 1m"),
+            Kind::Size(_) | Kind::Each => f.write_str("a size such as 512, 16k or 1m"),
             Kind::Offset(_) => f.write_str("a size such as 512, 16k, 10m or 1g"),
             Kind::Cidr => f.write_str("an address or a network such as 10.0.0.0/8"),
             Kind::Enum(list) | Kind::Set(list) => {

@@ -121,6 +121,10 @@ fn set(written: &mut Written, call: &mut Call) {
             }
         },
     };
+    if let Some(word) = call.args().get(2) {
+        let what = if Level::of(&word.value).is_some() { "duplicate" } else { "invalid" };
+        return call.error(2, "invalid-value", format!("{what} log level \"{}\"", word.value));
+    }
     let sink = match call.arg(0) {
         b"stderr" => Sink::Stderr,
         path => Sink::File(call.prefixed(path)),

@@ -102,7 +102,8 @@ fn set(written: &mut Written, call: &mut Call) {
             }
             300..=599 => {}
             _ => {
-                call.error(at, "invalid-value", "value must be between 300 and 599");
+                let message = format!("value \"{}\" must be between 300 and 599", call.text(at));
+                call.error(at, "invalid-value", message);
                 continue;
             }
         }

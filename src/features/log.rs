@@ -225,7 +225,13 @@ fn parameter(log: &mut AccessLog, call: &mut Call, at: usize) {
             None => invalid(call, format!("invalid flush time \"{}\"", String::from_utf8_lossy(time))),
         }
     } else if word == b"gzip" || word.starts_with(b"gzip=") {
-        call.not_served(at, "a compressed access log");
+        let level = word.strip_prefix(b"gzip=").map_or(Some(1), values::number);
+        match level.filter(|level| (1..=9).contains(level)) {
+            Some(_) => call.not_served(at, "a compressed access log"),
+            None => {
+                invalid(call, format!("invalid compression level \"{}\"", text.trim_start_matches("gzip=")))
+            }
+        }
     } else if let Some(condition) = word.strip_prefix(b"if=") {
         let span = call.span(at);
         log.condition = Some(call.template_of(condition, span, 3));

@@ -163,6 +163,10 @@ impl Reading {
             text => text,
         };
         let key = text.to_ascii_lowercase();
+        if self.map.hostnames && !super::checked::is_host(&key) {
+            let message = format!("invalid hostname or wildcard \"{}\"", line.name.value);
+            return call.say(Diagnostic::error("invalid-value", span, message));
+        }
         let taken = match &key[..] {
             [b'*', b'.', ..] if self.map.hostnames => self.map.heads.insert(key[1..].into(), value),
             [b'.', bare @ ..] if self.map.hostnames => {

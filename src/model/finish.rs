@@ -18,7 +18,7 @@ pub fn finish(build: &mut Build, tree: &Tree, main: &RawMain) {
         no_events(build, tree);
     }
     checked::afterwards(tree, build);
-    variables(build);
+    variables(build, tree);
 }
 
 fn no_events(build: &mut Build, tree: &Tree) {
@@ -39,7 +39,7 @@ fn events_finding(span: Span) -> Diagnostic {
 }
 
 /// Gives each variable that was named its source; what has none is unknown.
-fn variables(build: &mut Build) {
+fn variables(build: &mut Build, tree: &Tree) {
     let rows: HashMap<&str, _> = features::variables().map(|row| (row.name, row)).collect();
     let prefixes: Vec<_> = features::prefixes().collect();
     let mut unknown = HashSet::new();
@@ -62,7 +62,7 @@ fn variables(build: &mut Build) {
     }
     let mut said = HashSet::new();
     for (id, span) in std::mem::take(&mut build.mentions) {
-        if unknown.contains(&id) && said.insert(id) {
+        if unknown.contains(&id) && !checked::is_unused(tree, build, span) && said.insert(id) {
             let finding = absent(build, id, span);
             build.diagnostics.extend(finding);
         }

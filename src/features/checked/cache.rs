@@ -144,7 +144,8 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
             let Some(path) = directive.args.first().filter(|_| name.ends_with("_cache_path")) else {
                 continue;
             };
-            let directory = path.value.strip_suffix(b"/").unwrap_or(&path.value);
+            // nginx compares the names as they are written.
+            let directory = &path.value[..];
             match paths.iter().find(|(other, _)| *other == directory) {
                 Some((_, earlier)) => {
                     let message =

@@ -24,12 +24,15 @@ fn check(call: &mut Call) {
         let finding = Diagnostic::error("duplicate-directive", call.directive.name.span, message);
         return call.say(finding.here("\"off\" stands alone").also(earlier, "the earlier one"));
     }
-    if let [b'~', pattern @ ..] = call.arg(0) {
-        let (caseless, pattern) = match pattern {
-            [b'*', pattern @ ..] if call.directive.is("proxy_cookie_path") => (true, pattern),
-            pattern => (!call.directive.is("proxy_cookie_path"), pattern),
-        };
-        let span = call.span(0);
-        call.pattern(pattern, caseless, span);
-    }
+    let [b'~', pattern @ ..] = call.arg(0) else {
+        call.template(0);
+        return;
+    };
+    let is_path = call.directive.is("proxy_cookie_path");
+    let (caseless, pattern) = match pattern {
+        [b'*', pattern @ ..] if is_path => (true, pattern),
+        pattern => (!is_path, pattern),
+    };
+    let span = call.span(0);
+    call.pattern(pattern, caseless, span);
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
-use crate::syntax::Directive;
+use crate::syntax::{Directive, NodeId};
 
 use super::address::{self, Target};
 use super::{Build, Call, Check, Whole, span_of, text};
@@ -105,11 +105,30 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
         let upstreams = whole.tree.items(block).filter(|directive| directive.is("upstream"));
         groups.extend(upstreams.filter_map(|group| Some(group.args.first()?.value.to_ascii_lowercase())));
     }
+    for block in whole.within(Context::UPSTREAM.or(Context::STREAM_UPSTREAM)) {
+        methods(whole, block, build);
+    }
     for block in whole.within(HTTP) {
         for directive in whole.tree.items(block) {
             if PASSES.iter().any(|name| directive.is(name)) {
                 target(directive, &groups, build);
             }
+        }
+    }
+}
+
+/// What the balancing method before a `server` cannot do with it.
+fn methods(whole: &Whole, group: Option<NodeId>, build: &mut Build) {
+    let mut method: Option<&Directive> = None;
+    for directive in whole.tree.items(group) {
+        if ["hash", "ip_hash", "random"].iter().any(|name| directive.is(name)) {
+            method = Some(directive);
+        }
+        let Some(method) = method.filter(|_| directive.is("server")) else { continue };
+        if let Some(word) = directive.args.iter().skip(1).find(|word| word.value == "backup") {
+            let message = "balancing method does not support parameter \"backup\"";
+            let finding = Diagnostic::error("invalid-parameter", word.span, message);
+            build.diagnostics.push(finding.also(method.name.span, "the method"));
         }
     }
 }

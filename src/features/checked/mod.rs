@@ -18,6 +18,7 @@ mod hashes;
 mod images;
 mod limits;
 mod links;
+mod locations;
 mod mail;
 mod process;
 mod referer;
@@ -28,12 +29,15 @@ mod split_clients;
 mod ssl;
 mod stream;
 mod substitute;
+mod syslog;
 
 use std::collections::HashMap;
 
 use crate::directive::{Context, catalogue};
 use crate::source::Span;
 use crate::syntax::{Directive, NodeId, Tree};
+
+pub use referer::is_host;
 
 use super::{Build, Call};
 
@@ -76,6 +80,8 @@ static AFTERWARDS: &[fn(&Whole, &mut Build)] = &[
     ssl::afterwards,
     stream::afterwards,
     mail::afterwards,
+    locations::afterwards,
+    syslog::afterwards,
     hashes::afterwards,
     limits::afterwards,
 ];
@@ -95,6 +101,29 @@ pub fn afterwards(tree: &Tree, build: &mut Build) {
         check(&whole, build);
     }
 }
+
+/// Whether a place stands in a line of `http` that every server replaces by lines of its own, so that
+/// nginx never comes to read what is in it.
+pub fn is_unused(tree: &Tree, build: &Build, place: Span) -> bool {
+    let http = match build.options.context {
+        Context::HTTP => None,
+        _ => match tree.items(None).find(|directive| directive.is("http")) {
+            Some(http) => Some(http.id),
+            None => return false,
+        },
+    };
+    let covers = |line: &&Directive| {
+        line.span.file == place.file && line.span.start <= place.start && place.end <= line.span.end
+    };
+    let line = tree.items(http).filter(|line| INHERITED_WHOLE.iter().any(|name| line.is(name))).find(covers);
+    let Some(line) = line else { return false };
+    let mut servers = tree.items(http).filter(|directive| directive.is("server"));
+    servers.all(|server| tree.items(Some(server.id)).any(|own| own.name.value == line.name.value))
+}
+
+/// The lists of values that are compiled where they are in effect, not where they are written.
+const INHERITED_WHOLE: [&str; 5] =
+    ["fastcgi_param", "grpc_set_header", "proxy_set_header", "scgi_param", "uwsgi_param"];
 
 /// The size of a page of memory, in which nginx counts the least size of a zone.
 const PAGE: u64 = 4096;

@@ -7,6 +7,7 @@ use super::{Call, Check, text};
 
 pub const CHECKS: &[Check] = &[
     Check { name: "thread_pool", contexts: Context::MAIN, check: thread_pool },
+    Check { name: "use", contexts: Context::EVENTS, check: event_method },
     Check { name: "worker_cpu_affinity", contexts: Context::MAIN, check: worker_cpu_affinity },
 ];
 
@@ -30,6 +31,17 @@ fn worker_cpu_affinity(call: &mut Call) {
             let message = format!("invalid character \"{}\" in \"worker_cpu_affinity\"", text(&[*byte]));
             call.error(at, "invalid-value", message);
         }
+    }
+}
+
+/// The methods nginx has on Linux.
+const METHODS: [&[u8]; 3] = [b"epoll", b"poll", b"select"];
+
+fn event_method(call: &mut Call) {
+    if !METHODS.contains(&call.arg(0)) {
+        let message = format!("invalid event type \"{}\"", call.text(0));
+        let finding = Diagnostic::error("invalid-value", call.span(0), message);
+        call.say(finding.help("on Linux: epoll, poll or select"));
     }
 }
 

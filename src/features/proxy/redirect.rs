@@ -6,6 +6,7 @@ use crate::features::Call;
 use crate::request::{Pattern, Request, Template};
 
 use super::Written;
+use super::pass::Target;
 
 /// What is done with `Location` and `Refresh`.
 #[derive(Clone, Debug)]
@@ -89,7 +90,19 @@ pub fn set(written: &mut Written, call: &mut Call) {
             written.redirects = Some(Redirects::Off);
             return;
         }
-        (b"default", 1) => Rule::Default,
+        (b"default", 1) => match written.pass.as_ref().map(|pass| &pass.target) {
+            Some(Target::Fixed(_)) => Rule::Default,
+            Some(Target::Computed(_)) => {
+                let message =
+                    "\"proxy_redirect default\" cannot be used with \"proxy_pass\" directive with variables";
+                return call.error(0, "misplaced-redirect", message);
+            }
+            None => {
+                let message =
+                    "\"proxy_redirect default\" should be placed after the \"proxy_pass\" directive";
+                return call.error(0, "misplaced-redirect", message);
+            }
+        },
         (_, 1) => {
             let message = format!("invalid parameter \"{}\"", call.text(0));
             return call.error(0, "invalid-parameter", message);
