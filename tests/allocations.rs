@@ -7,11 +7,12 @@ use std::cell::Cell;
 use std::future::pending;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::{spawn_local, yield_now};
 use wsproxy::http1::body::{BodyDecoder, CHUNK_END, LAST_CHUNK, Trailers, chunk_head};
 use wsproxy::http1::response::ParsedResponse;
 use wsproxy::http1::{
@@ -19,29 +20,37 @@ use wsproxy::http1::{
     parse_response, target,
 };
 use wsproxy::net::{Address, ListenOptions, Listening, connect};
-use wsproxy::tunnel::{Closing, Side, relay};
+use wsproxy::tunnel::{Closing, Limits, Side, relay};
 
 /// The system's allocator, and how often each thread calls it.
 struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes allocated and not given back.
+    static HELD: Cell<i64> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is handed to the system's allocator as it is; the counter needs no allocation and no
-// destructor, so it can be used at any time of a thread's life.
+fn count(allocated: usize, freed: usize) {
+    ALLOCATIONS.set(ALLOCATIONS.get() + u64::from(allocated > 0));
+    HELD.set(HELD.get() + allocated as i64 - freed as i64);
+}
+
+// SAFETY: everything is handed to the system's allocator as it is; the counters need no allocation and no
+// destructor, so they can be used at any time of a thread's life.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        count(layout.size(), 0);
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        count(size, layout.size());
         unsafe { System.realloc(memory, layout, size) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(0, layout.size());
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -71,7 +80,7 @@ impl Tunnel {
         let (ask, asked) = unbounded_channel();
         let closing = thread::spawn(move || {
             worker().block_on(async move {
-                tokio::task::spawn_local(answer(asked));
+                spawn_local(answer(asked));
                 let (client, _) = clients.listener().unwrap().accept().await.unwrap();
                 let upstream = connect(&upstream, None).await.unwrap();
                 let side = |stream| Side { stream, early: Vec::new() };
@@ -177,4 +186,32 @@ fn reading_a_response_and_chunks_allocates_nothing() {
         assert_eq!((&out[found.data], found.consumed, found.done), (&b"hello"[..], out.len(), true));
     });
     assert_eq!(count, 0);
+}
+
+/// Nothing idles but the two sockets and the tunnel's own few words.
+#[test]
+fn an_idle_tunnel_holds_little() {
+    const TUNNELS: usize = 32;
+    let any_port = Address::Ip("127.0.0.1:0".parse().unwrap());
+    worker().block_on(async move {
+        let listening = Listening::open(&any_port, &ListenOptions::default()).unwrap();
+        let address = listening.address().clone();
+        let listener = listening.listener().unwrap();
+        let limits = Arc::new(Limits::default());
+        let mut held = Vec::new();
+        for _ in 0..3 {
+            for _ in 0..TUNNELS {
+                // The stream that was accepted and the one that was connected are each other's far end: it is
+                // as idle as a tunnel can be.
+                let client = connect(&address, None).await.unwrap();
+                let (upstream, _) = listener.accept().await.unwrap();
+                let side = |stream| Side { stream, early: Vec::new() };
+                spawn_local(relay(side(client), side(upstream), limits.clone(), pending()));
+            }
+            yield_now().await;
+            held.push(HELD.get());
+        }
+        let one = (held[2] - held[1]) / TUNNELS as i64;
+        assert!(one <= 1024, "{one} bytes");
+    });
 }

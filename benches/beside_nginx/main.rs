@@ -1,0 +1,105 @@
+//! Puts wsproxy beside nginx: the same configuration, the same load, the processor time of each.
+//!
+//! `cargo bench --bench beside_nginx` builds wsproxy as users get it and prints a table. Words behind `--`
+//! choose scenarios (`messages-100`, `handshakes`, …); `--rounds 9` asks for more patience,
+//! `--profile quick` for a build that links faster, `--only wsproxy,nginx` for fewer rows.
+//!
+//! One worker of each proxy shares the first processor; the load and the upstream have the second. Each
+//! scenario runs for all proxies in turn, again and again, and the medians count. What is compared is the
+//! processor time of the proxy's own processes: how fast messages go round says more about the load.
+
+mod load;
+mod measure;
+mod proxies;
+mod scenarios;
+mod upstream;
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+use proxies::{Place, Proxy};
+use scenarios::{SCENARIOS, Scenario};
+
+/// Where proxies run, and where everything else does.
+const PROXY_CPU: &str = "0";
+const LOAD_CPU: &str = "1";
+
+/// Tells a process that it has been moved to the right processor.
+const PINNED: &str = "BESIDE_NGINX_PINNED";
+
+struct Options {
+    rounds: usize,
+    profile: String,
+    only: Vec<String>,
+    scenarios: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let mut words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    match words.first().map(String::as_str) {
+        Some("upstream") => return upstream::serve(),
+        Some("tunnel") => return upstream::relay_to(&words[1]),
+        _ => {}
+    }
+    if env::var_os(PINNED).is_none() {
+        return pinned(&words);
+    }
+    let options = read_options(&mut words);
+    if let Err(error) = run(&options) {
+        eprintln!("beside_nginx: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs this program once more on its processor.
+fn pinned(words: &[String]) -> ExitCode {
+    let program = env::current_exe().expect("this program has a path");
+    let status = Command::new("taskset")
+        .args(["-c", LOAD_CPU])
+        .arg(program)
+        .args(words)
+        .env(PINNED, "1")
+        .status()
+        .expect("taskset (util-linux) is installed");
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn read_options(words: &mut Vec<String>) -> Options {
+    let mut value = |name: &str| {
+        let at = words.iter().position(|word| word == name)?;
+        let value = words.get(at + 1).unwrap_or_else(|| panic!("{name} wants a value")).clone();
+        words.drain(at..at + 2);
+        Some(value)
+    };
+    Options {
+        rounds: value("--rounds").map_or(5, |rounds| rounds.parse().expect("--rounds is a number")),
+        profile: value("--profile").unwrap_or("release".to_owned()),
+        only: value("--only").map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect()),
+        scenarios: std::mem::take(words),
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let chosen = |name: &str, choice: &[String]| choice.is_empty() || choice.iter().any(|one| one == name);
+    let scenarios: Vec<&Scenario> =
+        SCENARIOS.iter().filter(|scenario| chosen(scenario.name, &options.scenarios)).collect();
+    if scenarios.is_empty() {
+        let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
+        return Err(format!("no such scenario; there are {}", names.join(", ")));
+    }
+    let wsproxy = proxies::build(&options.profile)?;
+    let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let upstream = upstream::start()?;
+    let place = Place { directory: directory.path(), upstream: upstream.port, wsproxy: &wsproxy };
+    let mut proxies = Vec::new();
+    for kind in proxies::KINDS.iter().filter(|kind| chosen(kind.name, &options.only)) {
+        match Proxy::start(kind, &place) {
+            Ok(proxy) => proxies.push(proxy),
+            Err(why) => eprintln!("without {}: {why}", kind.name),
+        }
+    }
+    let table = scenarios::run(&scenarios, &proxies, &place, options.rounds)?;
+    println!("{table}");
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The proxies that are compared, and how each is started. nginx and wsproxy read the same file.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use super::PROXY_CPU;
+use super::upstream::{self, Served};
+
+pub struct Kind {
+    pub name: &'static str,
+    start: fn(&Place<'_>) -> Result<Served, String>,
+}
+
+/// nginx first: all others are compared with it.
+pub const KINDS: &[Kind] = &[
+    Kind { name: "nginx", start: nginx },
+    Kind { name: "wsproxy", start: wsproxy },
+    Kind { name: "haproxy", start: haproxy },
+    Kind { name: "tunnel alone", start: |place| upstream::start_tunnel(place.upstream) },
+];
+
+/// A running proxy.
+pub struct Proxy {
+    pub kind: &'static Kind,
+    served: Served,
+}
+
+impl Proxy {
+    pub fn start(kind: &'static Kind, place: &Place<'_>) -> Result<Proxy, String> {
+        Ok(Proxy { kind, served: (kind.start)(place)? })
+    }
+
+    pub fn port(&self) -> u16 {
+        self.served.port
+    }
+
+    /// Its first process; others are its children.
+    pub fn pid(&self) -> u32 {
+        self.served.process.id()
+    }
+}
+
+/// What a proxy needs to know to start.
+pub struct Place<'a> {
+    pub directory: &'a Path,
+    /// The port of the upstream.
+    pub upstream: u16,
+    /// The program, see [`build`].
+    pub wsproxy: &'a str,
+}
+
+/// One worker, no access log, connections to the upstream kept: for nginx and for wsproxy. nginx closes
+/// connections that wait for a request when less than a sixteenth of `worker_connections` is free, so there
+/// are more of them than descriptors.
+fn configuration(place: &Place<'_>, name: &str, port: u16) -> String {
+    let (directory, upstream) = (place.directory.display(), place.upstream);
+    format!(
+        "daemon off;
+worker_processes 1;
+pid {directory}/{name}.pid;
+error_log {directory}/{name}.log crit;
+events {{ worker_connections 22000; }}
+http {{
+    access_log off;
+    keepalive_requests 100000000;
+    upstream echo {{
+        server 127.0.0.1:{upstream};
+        keepalive 64;
+        keepalive_requests 100000000;
+    }}
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location / {{
+            proxy_pass http://echo;
+            proxy_http_version 1.1;
+            proxy_set_header Connection \"\";
+        }}
+        location /ws {{
+            proxy_pass http://echo;
+            proxy_http_version 1.1;
+            proxy_set_header Upgrade $http_upgrade;
+            proxy_set_header Connection \"upgrade\";
+        }}
+    }}
+}}
+"
+    )
+}
+
+fn nginx(place: &Place<'_>) -> Result<Served, String> {
+    let port = free_port()?;
+    let file = write(place, "nginx.conf", &configuration(place, "nginx", port))?;
+    let prefix = place.directory.to_string_lossy();
+    start(
+        port,
+        Command::new("taskset").args(["-c", PROXY_CPU, "nginx", "-p", &prefix, "-e", "stderr", "-c", &file]),
+    )
+}
+
+fn wsproxy(place: &Place<'_>) -> Result<Served, String> {
+    let port = free_port()?;
+    let file = write(place, "wsproxy.conf", &configuration(place, "wsproxy", port))?;
+    start(port, Command::new("taskset").args(["-c", PROXY_CPU, place.wsproxy, "-c", &file]))
+}
+
+fn haproxy(place: &Place<'_>) -> Result<Served, String> {
+    let port = free_port()?;
+    let text = format!(
+        "global
+    maxconn 9950
+    nbthread 1
+defaults
+    mode http
+    option http-keep-alive
+    http-reuse always
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout tunnel 60s
+listen echo
+    bind 127.0.0.1:{port} backlog 4096
+    server echo 127.0.0.1:{}
+",
+        place.upstream
+    );
+    let file = write(place, "haproxy.cfg", &text)?;
+    start(port, Command::new("taskset").args(["-c", PROXY_CPU, "haproxy", "-db", "-f", &file]))
+}
+
+fn write(place: &Place<'_>, name: &str, text: &str) -> Result<String, String> {
+    let path = place.directory.join(name);
+    fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// Builds wsproxy as its users would, without what only this program needs of its libraries.
+pub fn build(profile: &str) -> Result<String, String> {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--manifest-path", manifest, "--bin", "wsproxy", "--profile", profile]);
+    match cargo.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => return Err(format!("cargo build: {status}")),
+        Err(error) => return Err(format!("cargo build: {error}")),
+    }
+    let target = Path::new(env!("CARGO_BIN_EXE_wsproxy")).ancestors().nth(2).ok_or("no target directory")?;
+    let program = target.join(if profile == "dev" { "debug" } else { profile }).join("wsproxy");
+    Ok(program.to_string_lossy().into_owned())
+}
+
+fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
+    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
+}
+
+/// Starts a server and waits until it accepts connections.
+fn start(port: u16, command: &mut Command) -> Result<Served, String> {
+    let process =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().map_err(|error| error.to_string())?;
+    let mut served = Served { port, process };
+    let start = Instant::now();
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        if let Some(status) = ended(&mut served.process) {
+            return Err(status);
+        }
+        if start.elapsed() > Duration::from_secs(10) {
+            return Err("it does not listen".to_owned());
+        }
+        sleep(Duration::from_millis(20));
+    }
+    Ok(served)
+}
+
+fn ended(process: &mut Child) -> Option<String> {
+    process.try_wait().ok().flatten().map(|status| format!("it ended at once, {status}"))
+}

@@ -1,0 +1,206 @@
+//! The server behind the proxies: echoes WebSocket messages, answers plain requests. And a proxy that
+//! knows no HTTP: a bare tunnel.
+
+use std::env;
+use std::future::pending;
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use wsproxy::net::{Address, ListenOptions, Listening, Stream, borrow_buffer, connect};
+use wsproxy::tunnel::{Limits, Side, relay};
+use wsproxy::websocket::frame::{Head, MAX_HEAD, Piece, Scanner, mask};
+use wsproxy::websocket::handshake::accept_key;
+
+pub const BODY: &str = "hello, world\n";
+
+/// A process of this program that serves on a port until it is dropped.
+pub struct Served {
+    pub port: u16,
+    pub process: Child,
+}
+
+impl Drop for Served {
+    /// Asks it to end, so that it ends its children too.
+    fn drop(&mut self) {
+        if let (Ok(None), Some(pid)) = (self.process.try_wait(), Pid::from_raw(self.process.id() as i32)) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let _ = self.process.wait();
+    }
+}
+
+pub fn start() -> Result<Served, String> {
+    spawn(Command::new(this_program()).arg("upstream"))
+}
+
+/// A bare tunnel to `port`, on the proxies' processor.
+pub fn start_tunnel(port: u16) -> Result<Served, String> {
+    let mut command = Command::new("taskset");
+    spawn(command.args(["-c", super::PROXY_CPU]).arg(this_program()).args(["tunnel", &port.to_string()]))
+}
+
+fn this_program() -> std::path::PathBuf {
+    env::current_exe().expect("this program has a path")
+}
+
+fn spawn(command: &mut Command) -> Result<Served, String> {
+    let mut process =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    let stdout = process.stdout.take().ok_or("no standard output")?;
+    BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
+    let port = line.trim().parse().map_err(|_| "no port was printed")?;
+    Ok(Served { port, process })
+}
+
+pub fn worker() -> LocalRuntime {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).expect("a runtime")
+}
+
+/// Serves until standard input ends.
+pub fn serve() -> ExitCode {
+    listen(|stream| async move {
+        let _ = converse(stream).await;
+    })
+}
+
+pub fn relay_to(port: &str) -> ExitCode {
+    let upstream = Address::Ip(format!("127.0.0.1:{port}").parse().expect("a port"));
+    let limits = Arc::new(Limits::default());
+    listen(move |client| {
+        let (upstream, limits) = (upstream.clone(), limits.clone());
+        async move {
+            let Ok(upstream) = connect(&upstream, None).await else { return };
+            let _ = (client.set_nodelay(), upstream.set_nodelay());
+            tokio::task::spawn_local(tunnel(client, upstream, limits));
+        }
+    })
+}
+
+fn tunnel(client: Stream, upstream: Stream, limits: Arc<Limits>) -> impl Future<Output = ()> {
+    let side = |stream| Side { stream, early: Vec::new() };
+    let tunnel = relay(side(client), side(upstream), limits, pending());
+    async move { drop(tunnel.await) }
+}
+
+fn listen<F, T>(serve: F) -> ExitCode
+where
+    F: Fn(Stream) -> T + 'static,
+    T: Future<Output = ()> + 'static,
+{
+    thread::spawn(|| {
+        let _ = io::stdin().read(&mut [0]);
+        std::process::exit(0);
+    });
+    worker().block_on(async move {
+        let any_port = Address::Ip("127.0.0.1:0".parse().expect("an address"));
+        let options = ListenOptions { backlog: 4096, ..ListenOptions::default() };
+        let listening = Listening::open(&any_port, &options).expect("a free port");
+        println!("{}", listening.address().ip().expect("an IP address").port());
+        let listener = listening.listener().expect("a listener");
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => drop(tokio::task::spawn_local(serve(stream))),
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    })
+}
+
+/// Requests until one is a handshake, then messages.
+async fn converse(mut stream: Stream) -> io::Result<()> {
+    stream.set_nodelay()?;
+    let mut head = Vec::new();
+    loop {
+        while find(&head, b"\r\n\r\n").is_none() {
+            if read(&stream, |bytes| head.extend_from_slice(bytes)).await? == 0 {
+                return Ok(());
+            }
+        }
+        if let Some(key) = header(&head, "sec-websocket-key") {
+            let accept = accept_key(key);
+            let answer = [
+                &b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"[..],
+                b"Sec-WebSocket-Accept: ",
+                &accept,
+                b"\r\n\r\n",
+            ];
+            stream.write_all(&answer.concat()).await?;
+            drop(head);
+            return echo(stream).await;
+        }
+        head.clear();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{BODY}",
+            BODY.len()
+        );
+        stream.write_all(answer.as_bytes()).await?;
+    }
+}
+
+async fn echo(mut stream: Stream) -> io::Result<()> {
+    let mut scanner = Scanner::default();
+    let (mut key, mut offset) = ([0; 4], 0);
+    let mut answer = Vec::new();
+    loop {
+        let length = read(&stream, |mut bytes| {
+            while let Ok(Some(piece)) = scanner.next(&mut bytes) {
+                match piece {
+                    Piece::Head(head) => {
+                        (key, offset) = (head.mask.unwrap_or_default(), 0);
+                        let mut written = [0; MAX_HEAD];
+                        let size = Head { mask: None, ..head }.write(&mut written);
+                        answer.extend_from_slice(&written[..size]);
+                    }
+                    Piece::Payload(payload) => {
+                        let start = answer.len();
+                        answer.extend_from_slice(payload);
+                        mask(&mut answer[start..], key, offset);
+                        offset += payload.len() as u64;
+                    }
+                }
+            }
+        });
+        if length.await? == 0 {
+            return Ok(());
+        }
+        stream.write_all(&answer).await?;
+        answer.clear();
+        answer.shrink_to(4096);
+    }
+}
+
+/// Waits for bytes and shows them to `look`; 0 is the end.
+pub async fn read(stream: &Stream, mut look: impl FnMut(&[u8])) -> io::Result<usize> {
+    loop {
+        stream.readable().await?;
+        let read = borrow_buffer(|buffer| {
+            stream.try_read(buffer).inspect(|length| {
+                if *length > 0 {
+                    look(&buffer[..*length]);
+                }
+            })
+        });
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
+    }
+}
+
+pub fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+fn header<'a>(head: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    head.split(|byte| *byte == b'\n').find_map(|line| {
+        let colon = line.iter().position(|byte| *byte == b':')?;
+        line[..colon].eq_ignore_ascii_case(name.as_bytes()).then(|| line[colon + 1..].trim_ascii())
+    })
+}
