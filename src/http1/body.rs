@@ -251,12 +251,7 @@ impl BodyDecoder {
     }
 
     fn read_trailers(&mut self) -> Result<(), BodyError> {
-        let rules = LineRules {
-            underscores: true,
-            drop_invalid: false,
-            max_fields: MAX_TRAILERS,
-            skip_status_lines: false,
-        };
+        let rules = LineRules { max_fields: MAX_TRAILERS, ..LineRules::UPSTREAM };
         match read_fields_exactly(&mut self.trailers, 0, rules, &mut Vec::new()) {
             Ok(()) => Ok(()),
             Err(LineError::TooMany) => Err(BodyError::TooManyTrailers),

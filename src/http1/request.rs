@@ -374,6 +374,7 @@ impl RequestParser {
         let rules = LineRules {
             underscores: limits.underscores_in_headers,
             drop_invalid: limits.ignore_invalid_headers,
+            strict: true,
             max_fields: limits.max_headers,
             skip_status_lines: false,
         };

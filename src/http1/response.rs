@@ -132,10 +132,7 @@ pub fn parse_response(
     head.status = line.status;
     head.version = line.version;
     head.status_line = line.text;
-    // Names with underscores and other odd bytes pass from an upstream; only clients are held to more.
-    let rules =
-        LineRules { underscores: true, drop_invalid: false, max_fields: usize::MAX, skip_status_lines: true };
-    match read_fields(&mut head.headers, line.length, rules, &mut Vec::new()) {
+    match read_fields(&mut head.headers, line.length, LineRules::UPSTREAM, &mut Vec::new()) {
         Err(LineError::Invalid { start, at }) => {
             let bytes = &head.headers.bytes;
             let byte = bytes.get(at).copied().unwrap_or(b'\n');
