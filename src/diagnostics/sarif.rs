@@ -182,7 +182,12 @@ impl Log {
             message: Text { text: message(diagnostic) },
             locations: [Location { id: None, physical_location: place, message: None }],
             related_locations: related.collect(),
-            fixes: diagnostic.fix.iter().map(|fix| self.fix(&fix.title, &fix.edits, sources)).collect(),
+            fixes: diagnostic
+                .fix
+                .iter()
+                .filter(|fix| !fix.edits.is_empty())
+                .map(|fix| self.fix(&fix.title, &fix.edits, sources))
+                .collect(),
         }
     }
 

@@ -14,7 +14,7 @@ use super::locations::Kind;
 use super::walk::{RawLocation, RawMain};
 
 pub fn finish(build: &mut Build, tree: &Tree, main: &RawMain) {
-    if build.options.context == Context::MAIN && !main.has_events {
+    if build.options.context == Context::MAIN && !build.options.fragment && !main.has_events {
         no_events(build, tree);
     }
     checked::afterwards(tree, build);

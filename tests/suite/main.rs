@@ -2,6 +2,7 @@
 //! clients of somebody else's, in a browser, under signals; and the rules this crate's own source keeps (`layers`).
 
 mod browser;
+mod check;
 mod command_line;
 mod differential;
 mod layers;
