@@ -13,6 +13,10 @@ impl Hints for Catalogue {
         !catalogue::find(name).is_empty()
     }
 
+    fn knows_names(&self) -> bool {
+        true
+    }
+
     fn holds_data(&self, block: &[u8]) -> bool {
         Context::DATA.contains(inside(block))
     }

@@ -8,9 +8,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::explain::{unexplained, within, words_of};
 use super::{Reader, Tree};
 use crate::diagnostics::{Diagnostic, Severity};
-use crate::source::{FileId, Span};
+use crate::source::Span;
 
 /// What is doubted in one source.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +33,7 @@ impl Doubts {
 /// keeps the reading that leaves fewer of them.
 ///
 /// Returns the tree, what `examine` made of it, and all that is to be told: the mistakes of form,
-/// and of what `examine` found all but that which stands in a directive whose form is wrong.
+/// and of what `examine` found all that does not follow from others of them.
 pub fn understand<'a, T>(
     reader: &Reader<'a>,
     examine: impl Fn(&Tree) -> (T, Vec<Diagnostic>),
@@ -80,37 +81,6 @@ fn doubts(tree: &Tree, found: &[Diagnostic]) -> HashMap<Arc<str>, Doubts> {
 /// Errors that may come of braces that pair, but not as they were meant to.
 const BRACES: &[&str] = &["misplaced-directive", "missing-block", "missing-semicolon"];
 
-/// What does not stand in a directive about which a mistake of form was told already.
-fn unexplained(tree: &Tree, mistakes: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut told: Vec<Span> = errors(mistakes).map(Diagnostic::span).collect();
-    told.sort();
-    if told.is_empty() {
-        return found;
-    }
-    let wrong = |words: &Span| {
-        let at = told.partition_point(|span| (span.file, span.start) < (words.file, words.start));
-        told.get(at).is_some_and(|span| within(*span, *words))
-    };
-    let mut wrong: Vec<Span> = tree.nodes.iter().map(words_of).filter(wrong).collect();
-    wrong.sort();
-    let explained = |found: &Diagnostic| {
-        let at = wrong
-            .partition_point(|words| (words.file, words.start) <= (found.span().file, found.span().start));
-        at > 0 && within(found.span(), wrong[at - 1])
-    };
-    found.into_iter().filter(|found| !explained(found)).collect()
-}
-
-fn errors(found: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
+pub(super) fn errors(found: &[Diagnostic]) -> impl Iterator<Item = &Diagnostic> {
     found.iter().filter(|found| found.severity == Severity::Error)
-}
-
-/// From a directive's name to the byte behind its last argument.
-fn words_of(directive: &super::Directive) -> Span {
-    directive.name.span.to(directive.args.last().map_or(directive.name.span, |last| last.span))
-}
-
-fn within(span: Span, words: Span) -> bool {
-    let place = |span: Span| -> (FileId, u32) { (span.file, span.start) };
-    place(words) <= place(span) && span.file == words.file && span.start <= words.end
 }

@@ -9,10 +9,13 @@
 mod blocks;
 mod comments;
 mod doubts;
+mod explain;
 mod include;
 mod lines;
 mod lua;
+mod quotes;
 mod repair;
+mod semicolons;
 mod statements;
 mod words;
 
@@ -120,6 +123,9 @@ pub trait Hints {
     /// Whether there is a directive of this name.
     fn is_directive(&self, name: &[u8]) -> bool;
 
+    /// Whether [`Hints::is_directive`] knows, and does not guess.
+    fn knows_names(&self) -> bool;
+
     /// Whether the block of this name holds lines of data instead of directives.
     fn holds_data(&self, block: &[u8]) -> bool;
 
@@ -147,6 +153,10 @@ impl Hints for NoHints {
     fn is_directive(&self, name: &[u8]) -> bool {
         name.len() > 1
             && name.iter().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'0'..=b'9'))
+    }
+
+    fn knows_names(&self) -> bool {
+        false
     }
 
     fn holds_data(&self, _: &[u8]) -> bool {

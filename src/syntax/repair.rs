@@ -127,6 +127,11 @@ struct Reading {
     late: u64,
 }
 
+/// Whether a line is not as far to the right as the lines of a block are, or its first line is.
+fn is_outside(statement: &Seen, opener: &Seen, frame: Frame) -> bool {
+    statement.indent <= opener.indent || frame.inside.is_some_and(|inside| statement.indent < inside)
+}
+
 impl Reading {
     /// The least is the best.
     fn rank(&self) -> (u32, u64) {
@@ -221,7 +226,7 @@ impl<'a> Readings<'a> {
     fn close_before(&mut self, at: usize, statement: &Seen, reading: Reading) -> Option<Reading> {
         let frame = self.frames[reading.top as usize];
         let opener = self.seen.get(frame.opener as usize)?;
-        let outside = statement.first && statement.indent <= opener.indent;
+        let outside = statement.first && is_outside(statement, opener, frame);
         let refused = || {
             statement.what != What::Close && self.refused(statement, statement.what == What::Open, reading)
         };
@@ -262,8 +267,8 @@ impl<'a> Readings<'a> {
             return placed;
         }
         let frame = self.frames[reading.top as usize];
-        let outside =
-            self.seen.get(frame.opener as usize).is_some_and(|opener| statement.indent <= opener.indent);
+        let opener = self.seen.get(frame.opener as usize);
+        let outside = opener.is_some_and(|opener| is_outside(statement, opener, frame));
         let even = match frame.inside {
             Some(inside) => inside == statement.indent,
             None => !outside || self.is_flat(frame),

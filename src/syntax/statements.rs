@@ -6,11 +6,13 @@
 
 use std::ops::Range;
 
+use bstr::BStr;
+
 use super::doubts::Doubts;
 use super::lines::Lines;
 use super::words::{self, Kind, Token, is_space};
-use super::{Hints, Quote, Shape, lua};
-use crate::diagnostics::{Diagnostic, Edit, Fix};
+use super::{Hints, Quote, lua};
+use crate::diagnostics::Diagnostic;
 use crate::source::{FileId, Span, Text};
 
 /// What nginx reads a file through: no word, with the delimiter behind it, may be longer.
@@ -107,23 +109,25 @@ pub(super) fn cut(
     cutter.done
 }
 
-struct Cutter<'a> {
-    bytes: &'a [u8],
-    lines: Lines<'a>,
-    file: FileId,
-    from: From,
-    outer: Option<&'a [u8]>,
-    hints: &'a dyn Hints,
-    doubts: Option<&'a Doubts>,
-    mistakes: &'a mut Vec<Diagnostic>,
-    done: Statements,
+/// A text on its way into statements. What is known of a missing `;` is in `semicolons`, of an open
+/// quote in `quotes`.
+pub(super) struct Cutter<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) lines: Lines<'a>,
+    pub(super) file: FileId,
+    pub(super) from: From,
+    pub(super) outer: Option<&'a [u8]>,
+    pub(super) hints: &'a dyn Hints,
+    pub(super) doubts: Option<&'a Doubts>,
+    pub(super) mistakes: &'a mut Vec<Diagnostic>,
+    pub(super) done: Statements,
     /// The first word of the statement that is being read.
-    first_word: usize,
+    pub(super) first_word: usize,
     /// The names of the blocks that are open.
-    open: Vec<Token>,
+    pub(super) open: Vec<Token>,
     /// Words before this one are not blamed for an open quote any more.
-    quotes_from: usize,
-    at: u32,
+    pub(super) quotes_from: usize,
+    pub(super) at: u32,
 }
 
 impl Cutter<'_> {
@@ -188,12 +192,12 @@ impl Cutter<'_> {
         }
     }
 
-    fn pending(&self) -> bool {
+    pub(super) fn pending(&self) -> bool {
         self.done.words.len() > self.first_word
     }
 
     /// `directive`: all that was read since the last one.
-    fn end(&mut self, what: What, end: Range<u32>) {
+    pub(super) fn end(&mut self, what: What, end: Range<u32>) {
         match what {
             What::Open => {
                 self.open.push(self.done.words.get(self.first_word).copied().unwrap_or(BRACE));
@@ -238,14 +242,14 @@ impl Cutter<'_> {
         }
         // `delimiter`, or the parenthesis that ends an `if`.
         if let Some(byte) = next.filter(|byte| !is_space(*byte) && !matches!(byte, b';' | b'{' | b')')) {
-            let found = format!("unexpected \"{}\"", bstr::BStr::new(&[byte]));
+            let found = format!("unexpected \"{}\"", BStr::new(&[byte]));
             self.blame_a_quote(found, Some(token.end));
         }
     }
 
     /// Whether nginx runs out of buffer: it began to keep bytes at `start` and still does when it
     /// wants the byte at `last`.
-    fn too_long(&self, start: u32, last: u32) -> bool {
+    pub(super) fn too_long(&self, start: u32, last: u32) -> bool {
         let limit = start as usize + BUFFER;
         self.from != From::CommandLine && last as usize >= limit && self.bytes.len() > limit
     }
@@ -253,51 +257,12 @@ impl Cutter<'_> {
     fn started_too_long(&mut self, token: Token) {
         let inside = token.start + matches!(token.kind, Kind::Word(Some(_))) as u32;
         let begin = &self.bytes[inside as usize..inside as usize + 10];
-        let message = format!("too long parameter \"{}...\" started", bstr::BStr::new(begin));
+        let message = format!("too long parameter \"{}...\" started", BStr::new(begin));
         let what = if token.kind == Kind::Comment { "comment" } else { "word" };
         let found = Diagnostic::error("too-long-parameter", self.span(token.start..inside + 10), message)
             .here(format!("this {what} has {} bytes", token.end - token.start))
             .note(format!("nginx reads through a buffer of {BUFFER} bytes, and a {what} has to fit into it"));
         self.mistakes.push(found);
-    }
-
-    fn semicolon(&mut self, token: Token) {
-        if let Some(found) = self.swallowed() {
-            let behind = self.last_directive();
-            self.missing_semicolons(Some(found));
-            self.done.words.extend(behind);
-        }
-        self.end(What::Simple, token.start..token.end);
-    }
-
-    /// `root /srv` and on the next line `index a.html;`: nginx takes the second line for more
-    /// arguments of the first. What it says, if it is sure to refuse them.
-    fn swallowed(&self) -> Option<String> {
-        let words = &self.done.words[self.first_word..];
-        let (first, last) = (words[0], words[words.len() - 1]);
-        if !self.bytes[first.start as usize..last.start as usize].contains(&b'\n') {
-            return None;
-        }
-        let ends = 1 + words[1..].iter().position(|word| self.starts_directive(first, *word))?;
-        if let Some(found) = self.doubts.and_then(|doubts| doubts.found(first.start)) {
-            return Some(found.into());
-        }
-        let name = self.meaning(first);
-        let block = self.block();
-        let shape = |args| Shape { block: block.as_deref(), name: &name, args, opens: false };
-        let sure = self.hints.is_refused(&shape(words.len() - 1)) && !self.hints.is_refused(&shape(ends - 1));
-        sure.then(|| format!("invalid number of arguments in \"{name}\" directive"))
-    }
-
-    /// Takes away the words of the last of several directives.
-    fn last_directive(&mut self) -> Vec<Token> {
-        let first = self.done.words[self.first_word];
-        let words = &self.done.words[self.first_word..];
-        let at = words[1..]
-            .iter()
-            .rposition(|word| self.starts_directive(first, *word))
-            .map_or(words.len(), |at| at + 1);
-        self.done.words.split_off(self.first_word + at)
     }
 
     fn unexpected(&mut self, token: Token, what: &str) {
@@ -370,35 +335,6 @@ impl Cutter<'_> {
         }
     }
 
-    /// `listen 80` and on the next line `location / {`: no simple directive has a block, so a `;`
-    /// is missing, if the line below starts with a directive that has one.
-    fn swallowed_before_block(&mut self) {
-        let words = &self.done.words[self.first_word..];
-        let name = self.meaning(words[0]);
-        let refused = |at: usize| {
-            let name = self.meaning(words[at]);
-            self.hints.is_refused(&Shape {
-                block: None,
-                name: &name,
-                args: words.len() - at - 1,
-                opens: true,
-            })
-        };
-        if !refused(0) {
-            return;
-        }
-        let starts_block = |at: &usize| {
-            self.lines.is_first(words[*at].start)
-                && !refused(*at)
-                && self.hints.is_directive(&self.meaning(words[*at]))
-        };
-        let Some(at) = (1..words.len()).rev().find(starts_block) else { return };
-        let behind = self.done.words.split_off(self.first_word + at);
-        let found = format!("directive \"{name}\" is not terminated by \";\"");
-        self.missing_semicolons(Some(found));
-        self.done.words.extend(behind);
-    }
-
     fn close(&mut self, token: Token) {
         if self.pending() {
             self.missing_semicolons(Some("unexpected \"}\"".into()));
@@ -406,185 +342,15 @@ impl Cutter<'_> {
         self.end(What::Close, token.start..token.end);
     }
 
-    /// The words that were read need a `;`, or several: one where each directive ends.
-    fn missing_semicolons(&mut self, found: Option<String>) {
-        let words = self.done.words.split_off(self.first_word);
-        let directives = words.chunk_by(|_, word| !self.starts_directive(words[0], *word));
-        let ended: Vec<Vec<Token>> = directives.map(<[Token]>::to_vec).collect();
-        for words in ended {
-            let last = words[words.len() - 1].end;
-            let name = words::meaning(self.written(words[0]), None);
-            self.done.words.extend(words);
-            let message = found.clone().unwrap_or_else(|| self.end_of_text());
-            let missing = Diagnostic::error("missing-semicolon", self.span(last..last), message)
-                .here(format!("a \";\" is missing behind the last argument of \"{name}\""))
-                .fix(Fix {
-                    title: "end the directive".into(),
-                    safe: false,
-                    edits: vec![Edit { span: self.span(last..last), text: ";".into() }],
-                });
-            self.mistakes.push(missing);
-            self.end(What::Simple, last..last);
-        }
-    }
-
-    /// Whether a word looks like the start of a directive of its own: the first on its line, as far
-    /// to the right as the directive `first` begins, and named like one.
-    fn starts_directive(&self, first: Token, word: Token) -> bool {
-        matches!(word.kind, Kind::Word(_))
-            && self.lines.is_first(word.start)
-            && self.lines.is_first(first.start)
-            && self.lines.indent(word.start) == self.lines.indent(first.start)
-            && (self.hints.is_directive(&self.meaning(word))
-                || self.block().is_some_and(|block| self.hints.holds_data(&block)))
-    }
-
     /// The name of the block in which is being read.
-    fn block(&self) -> Option<Vec<u8>> {
+    pub(super) fn block(&self) -> Option<Vec<u8>> {
         self.open.last().map(|name| self.meaning(*name).into()).or(self.outer.map(<[u8]>::to_vec))
     }
 
-    fn end_of_text(&self) -> String {
+    pub(super) fn end_of_text(&self) -> String {
         match self.from {
             From::File | From::Included => "unexpected end of file, expecting \";\" or \"}\"".into(),
             From::CommandLine => "unexpected end of parameter, expecting \";\"".into(),
-        }
-    }
-
-    /// nginx stumbled because a quote is open. Finds the quote that was meant to be closed earlier,
-    /// and goes on reading behind its line.
-    ///
-    /// `stumbled` is the byte right behind a closing quote that should not be there.
-    fn blame_a_quote(&mut self, found: String, stumbled: Option<u32>) {
-        let Some(at) = self.open_quote() else {
-            return self.missing_space(found, stumbled);
-        };
-        self.rewind(at);
-        let token = self.done.words[at];
-        let end = self.words_end(token.start);
-        let quote = &self.bytes[token.start as usize..token.start as usize + 1];
-        let mut blamed = Diagnostic::error("open-quote", self.span(token.start..end), found)
-            .here(format!("the quote {} that opens here is not closed on this line", bstr::BStr::new(quote)))
-            .help("close the quote, or remove it");
-        if let Some(stumbled) = stumbled {
-            blamed = blamed.also(self.span(stumbled..stumbled + 1), "nginx stumbles only here");
-        }
-        self.mistakes.push(blamed);
-        self.done.words[at] = Token { end, ..token };
-        self.quotes_from = at + 1;
-        self.at = end;
-    }
-
-    /// `"a"b`: what follows the quote, up to the end of the line, is taken for a word of its own.
-    fn missing_space(&mut self, found: String, stumbled: Option<u32>) {
-        self.quotes_from = self.done.words.len();
-        let Some(stumbled) = stumbled else {
-            let token = self.done.words[self.quotes_from - 1];
-            let blamed = Diagnostic::error("open-quote", self.span(token.start..token.start + 1), found)
-                .here("the quote that opens here is never closed");
-            return self.mistakes.push(blamed);
-        };
-        let end = self.words_end(stumbled);
-        self.done.words.push(Token { kind: Kind::Word(None), start: stumbled, end });
-        self.quotes_from = self.done.words.len();
-        self.at = end;
-        let span = self.span(stumbled..stumbled + 1);
-        let blamed = Diagnostic::error("unexpected", span, found)
-            .here("a quoted word ends right before this; a space, \";\" or \"{\" has to follow")
-            .help("separate the words by a space, or escape the quote inside the word by a backslash");
-        self.mistakes.push(blamed);
-    }
-
-    /// Which of the last quoted words over several lines was meant to end on its first line: the
-    /// earliest that looks like it, or the last one if it did not end at all.
-    fn open_quote(&self) -> Option<usize> {
-        let from = self.quotes_from.max(self.done.words.len().saturating_sub(MAX_WORDS_BACK));
-        let last = self.done.words.len() - 1;
-        let mut found = None;
-        for at in (from..=last).rev() {
-            let word = self.done.words[at];
-            if !matches!(word.kind, Kind::Word(Some(_)) | Kind::OpenQuote(_)) || self.on_one_line(word) {
-                continue;
-            }
-            if self.looks_open(word) {
-                found = Some(at);
-            }
-        }
-        let unclosed = matches!(self.done.words[last].kind, Kind::OpenQuote(_));
-        found.or((unclosed || !self.on_one_line(self.done.words[last])).then_some(last))
-    }
-
-    /// A quoted word whose first line ends as a statement does, and whose second line starts as one.
-    fn looks_open(&self, word: Token) -> bool {
-        let Some(end) = self.statement_end(word.start) else { return false };
-        let Some(next) = self.lines.next_written(self.lines.of(word.start)) else { return true };
-        let shape = matches!(self.lines.first_byte(next), b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'}' | b'#' | b'$' | b'~' | b'"' | b'\'' | b'/' | b'0'..=b'9' | b'.' | b'*');
-        let same_block = self.lines.indent_of(next) <= self.lines.indent(word.start);
-        shape && (same_block || self.bytes[end as usize] == b'{')
-    }
-
-    fn on_one_line(&self, word: Token) -> bool {
-        !self.bytes[word.start as usize..word.end as usize].contains(&b'\n')
-    }
-
-    /// The `;` or `{` that ends a statement on the line of `from`, quotes disregarded: behind it
-    /// the line ends, or a comment or a `}` follows.
-    fn statement_end(&self, from: u32) -> Option<u32> {
-        let line = self.rest_of_line(from);
-        let ends = |at: &usize| {
-            let behind = line[at + 1..].trim_ascii_start();
-            matches!(line[*at], b';' | b'{') && matches!(behind.first(), None | Some(b'#' | b'}'))
-        };
-        (1..line.len()).find(ends).map(|at| from + at as u32)
-    }
-
-    /// Where the words of a line end, quotes disregarded.
-    fn words_end(&self, from: u32) -> u32 {
-        let line = self.rest_of_line(from);
-        let end = self.statement_end(from).map_or(line.len(), |end| (end - from) as usize);
-        from + line[..end].trim_ascii_end().len().max(1) as u32
-    }
-
-    fn rest_of_line(&self, from: u32) -> &[u8] {
-        let rest = &self.bytes[from as usize..];
-        rest.split(|byte| *byte == b'\n').next().unwrap_or(rest)
-    }
-
-    /// Forgets all that was read behind the word at `at`.
-    fn rewind(&mut self, at: usize) {
-        let behind = |statement: &Statement| match statement.what {
-            What::Comment => statement.end.start > self.done.words[at].start,
-            _ => statement.words.end as usize > at || statement.end.start > self.done.words[at].start,
-        };
-        let keep = self.done.list.iter().rposition(|statement| !behind(statement)).map_or(0, |last| last + 1);
-        self.first_word = match self.done.list[keep..].iter().find(|s| s.what != What::Comment) {
-            Some(statement) => statement.words.start as usize,
-            None => self.first_word,
-        };
-        self.done.list.truncate(keep);
-        self.done.words.truncate(at + 1);
-        self.reopen();
-        let start = self.done.words[at].start;
-        while self
-            .mistakes
-            .last()
-            .is_some_and(|last| last.span().file == self.file && last.span().start > start)
-        {
-            self.mistakes.pop();
-        }
-    }
-
-    /// Finds out again which blocks are open.
-    fn reopen(&mut self) {
-        self.open.clear();
-        for statement in &self.done.list {
-            match statement.what {
-                What::Open => self
-                    .open
-                    .push(self.done.words.get(statement.words.start as usize).copied().unwrap_or(BRACE)),
-                What::Close => drop(self.open.pop()),
-                What::Simple | What::Lua | What::Comment => {}
-            }
         }
     }
 
@@ -603,7 +369,7 @@ impl Cutter<'_> {
         self.done.words.truncate(self.first_word);
     }
 
-    fn meaning(&self, word: Token) -> bstr::BString {
+    pub(super) fn meaning(&self, word: Token) -> bstr::BString {
         let quote = match word.kind {
             Kind::Word(quote) => quote,
             Kind::OpenQuote(quote) => Some(quote),
@@ -612,11 +378,11 @@ impl Cutter<'_> {
         words::meaning(self.written(word), quote)
     }
 
-    fn written(&self, word: Token) -> &[u8] {
+    pub(super) fn written(&self, word: Token) -> &[u8] {
         &self.bytes[word.start as usize..word.end as usize]
     }
 
-    fn span(&self, range: Range<u32>) -> Span {
+    pub(super) fn span(&self, range: Range<u32>) -> Span {
         Span { file: self.file, start: range.start, end: range.end }
     }
 }
@@ -630,9 +396,6 @@ pub(super) fn too_many(at: Span) -> Diagnostic {
 const LONGEST_PLACEHOLDER: usize = 256;
 
 /// Stands for the name of a block that has none.
-const BRACE: Token = Token { kind: Kind::Open, start: 0, end: 0 };
+pub(super) const BRACE: Token = Token { kind: Kind::Open, start: 0, end: 0 };
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// How many words back an open quote is looked for.
-const MAX_WORDS_BACK: usize = 64;
