@@ -23,6 +23,8 @@ pub enum Reply {
     Text(u16, Vec<u8>),
     /// The connection is closed without a word: `return 444`.
     Close,
+    /// Go on in a named location: `X-Accel-Redirect: @name`.
+    Named(Vec<u8>),
     /// Begin again with another URI, from inside: `index`.
     Inside { path: Vec<u8>, args: Vec<u8> },
 }
@@ -43,14 +45,23 @@ impl Exchange<'_> {
     /// Answers with nginx's page for a status, a redirect, or a text.
     pub async fn reply(&mut self, reply: Reply) -> Done {
         match reply {
-            Reply::Close | Reply::Inside { .. } => {
+            Reply::Close | Reply::Inside { .. } | Reply::Named(_) => {
                 self.keep_alive = false;
                 self.request.reply.status = 444;
                 Done::Aborted
             }
+            // nginx closes without a word on a client that was too slow.
+            Reply::Status(408) => {
+                self.keep_alive = false;
+                self.request.reply.status = 408;
+                Done::Aborted
+            }
             Reply::Status(status) => self.page(status, None).await,
             Reply::Redirect(status, location) => self.page(status, Some(location)).await,
-            Reply::Text(status, text) => self.text(status, &text).await,
+            Reply::Text(status, text) => match self.settle_body().await {
+                Ok(()) => self.text(status, &text).await,
+                Err(status) => self.page(status, None).await,
+            },
         }
     }
 
@@ -83,22 +94,47 @@ impl Exchange<'_> {
         body: &[u8],
     ) -> Done {
         let none = status == 204;
+        let redirect = location.map(|location| self.absolute(location));
         let head = Head {
             status,
+            location: redirect.as_ref().and_then(|redirect| redirect.as_deref()),
             content_type: content_type.filter(|_| !none),
             length: if none { Length::Unsaid } else { Length::Known(body.len() as u64) },
-            location,
             persistence: self.persistence(),
             ..Head::default()
         };
         self.begin(&head);
         let settings = self.settings.clone();
         let mut out = std::mem::take(&mut self.request.reply.head);
+        if let (Some(location), Some(None)) = (location, &redirect) {
+            head::write_one_line(b"Location", location, &mut out);
+        }
+        out.extend_from_slice(&self.carried);
         head::end(self.request, &settings, self.request.reply.status, &mut out);
         self.request.reply.head = out;
         self.request.reply.content_length = Some(body.len() as u64);
         let with_body = self.request.head.method() != Method::Head && !framing::has_no_body(status);
         self.finish(if with_body { body } else { b"" }).await
+    }
+
+    /// A redirect to a path as it stands in front of the other headers: with scheme and host. `None`
+    /// for one that goes out as it is, among them.
+    pub fn absolute(&self, location: &[u8]) -> Option<Vec<u8>> {
+        let relative = location.starts_with(b"/") && self.settings.client.absolute_redirect;
+        relative.then(|| head::absolute(location, self.request, &self.settings))
+    }
+
+    /// Takes what has come of a body that nobody wants; a status where it is none.
+    pub async fn settle_body(&mut self) -> Result<(), u16> {
+        if self.body.is_done() && !self.body.expects_continue {
+            return Ok(());
+        }
+        if !self.send_continue().await {
+            return Err(400);
+        }
+        self.body.most = u64::MAX;
+        let taken = self.body.decode(self.client, &mut |_| {});
+        taken.map(drop).map_err(|_| 400)
     }
 
     /// Begins the reply's head; whoever adds headers goes on in `request.reply.head`.
@@ -112,7 +148,7 @@ impl Exchange<'_> {
         let mut out = std::mem::take(&mut self.request.reply.head);
         out.clear();
         if self.request.head.version() != Version::Http09 {
-            head::begin(head, self.request, &self.settings, &mut out);
+            head::begin(head, &self.settings, &mut out);
         }
         self.request.reply.head = out;
     }
@@ -156,7 +192,7 @@ impl Exchange<'_> {
     }
 
     /// nginx closes behind some statuses whatever the client wishes (`ngx_http_special_response_handler`).
-    fn forget_persistence(&mut self, status: u16) {
+    pub fn forget_persistence(&mut self, status: u16) {
         if matches!(status, 400 | 413 | 414 | 494..=497 | 500 | 501) {
             self.keep_alive = false;
         }

@@ -16,6 +16,10 @@ pub struct Body {
     pub expects_continue: bool,
     /// Data read so far.
     pub read: u64,
+    /// Bytes taken so far, framing included.
+    pub taken: u64,
+    /// It was too large: it is only discarded.
+    pub unwanted: bool,
     /// `client_max_body_size`; more ends the request.
     pub most: u64,
 }
@@ -38,6 +42,8 @@ impl Body {
             framing,
             expects_continue: head.expects_continue(),
             read: 0,
+            taken: 0,
+            unwanted: false,
             most: u64::MAX,
         }
     }
@@ -92,6 +98,7 @@ impl Body {
             }
             take(data);
             client.consume(decoded.consumed);
+            self.taken += decoded.consumed as u64;
         }
         Ok(self.is_done())
     }
@@ -131,7 +138,8 @@ impl Exchange<'_> {
 
     /// Tells a client that waits for it that its body is wanted.
     pub async fn send_continue(&mut self) -> bool {
-        if !std::mem::take(&mut self.body.expects_continue) || self.body.is_done() {
+        let announced = !matches!(self.body.framing(), Framing::None);
+        if !std::mem::take(&mut self.body.expects_continue) || !announced {
             return true;
         }
         // Not part of the reply: nginx does not count it as sent either.

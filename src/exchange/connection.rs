@@ -157,15 +157,18 @@ impl Serving {
                 self.answer(&live, &mut request, server, Some(error.status())).await
             }
             Awaited::Head => {
+                let merge = settings.client.merge_slashes;
                 let server = listener.hosts.find(&request, request.head.host());
-                self.request(&live, &mut request, server).await
+                self.request(&live, &mut request, server, merge).await
             }
         };
         self.worker.give_back(request);
         go_on
     }
 
-    async fn request(&mut self, live: &Arc<Live>, request: &mut Request, server: ServerId) -> Next {
+    /// Makes sense of a head that was read. `merge` is the default server's `merge_slashes`: nginx
+    /// normalises a URI before it knows the host.
+    async fn request(&mut self, live: &Arc<Live>, request: &mut Request, server: ServerId, merge: bool) -> Next {
         let model = &live.model.http;
         request.server_name = model.server(server).name.clone();
         let settings = &model.server(server).settings;
@@ -174,7 +177,6 @@ impl Serving {
             let message = format_args!("client sent invalid header line: \"{shown}\"");
             report(&settings.error_log, Level::Info, request, message);
         }
-        let merge = settings.client.merge_slashes;
         let mut normal = std::mem::take(&mut request.target);
         let normalised = target::normalise(request.head.target(), merge, &mut normal);
         request.target = normal;
@@ -212,7 +214,6 @@ impl Serving {
             Done::Aborted => false,
             done @ (Done::Tunnel(_) | Done::Echo(_)) => return Next::Other(done),
         };
-        exchange.request.received += exchange.body.read;
         let wanted = exchange.keep_alive && replied;
         let settings = exchange.settings.clone();
         let whole = replied && (exchange.body.is_done() || wanted && exchange.discard_body().await);
@@ -280,7 +281,10 @@ impl Serving {
             let Client { stream, buffer, timer, .. } = &mut self.client;
             let left = deadline.saturating_duration_since(Instant::now());
             match timer.within(left, fill(stream, buffer)).await {
-                Err(Elapsed) => return Awaited::Late,
+                Err(Elapsed) => {
+                    parser.give_up(self.client.unread(), &mut request.head);
+                    return Awaited::Late;
+                }
                 Ok(Ok(0)) | Ok(Err(_)) => return Awaited::Over,
                 Ok(Ok(_)) => {}
             }

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::features::error_log::Level;
-use crate::features::variables;
+use crate::features::{headers, variables};
 use crate::http1::{Known, Method, escape, write_field};
 use crate::net::numbered;
 
 use super::answer::{Done, Reply};
-use super::head::{self, Head, Length};
+use super::head::{Head, Length};
 use super::life::Exchange;
 use super::report::Shown;
 
@@ -36,6 +36,9 @@ impl Exchange<'_> {
         if !matches!(method, Method::Get | Method::Head | Method::Post) {
             return Err(Reply::Status(405));
         }
+        if let Err(status) = self.settle_body().await {
+            return Err(Reply::Status(status));
+        }
         if self.request.target.path.ends_with(b"/") {
             return Err(self.index());
         }
@@ -49,7 +52,9 @@ impl Exchange<'_> {
             Ok(None) => return Err(self.add_slash()),
             Err(error) => return Err(self.unopened(&path, &error)),
         };
-        if self.is_not_modified(&found) {
+        // A page in place of an error is not a file that a client may have already.
+        let plain = self.status_override.is_none_or(|status| status == 200);
+        if plain && self.is_not_modified(&found) {
             return Ok(self.send_head(&found, 304).await);
         }
         let done = self.send_head(&found, 200).await;
@@ -123,22 +128,25 @@ impl Exchange<'_> {
 
     async fn send_head(&mut self, found: &Found, status: u16) -> Done {
         let settings = self.settings.clone();
+        let plain = self.status_override.is_none_or(|status| status == 200);
         let content_type = settings.files.content_type(&self.request.target.path);
         let begin = Head {
             status,
             content_type: Some(&content_type[..]).filter(|_| status == 200),
             length: if status == 200 { Length::Known(found.length) } else { Length::Unsaid },
-            modified: Some(found.modified.0.as_bytes()),
+            modified: Some(found.modified.0.as_bytes()).filter(|_| plain),
             persistence: self.persistence(),
             ..Head::default()
         };
         self.begin(&begin);
         let mut out = std::mem::take(&mut self.request.reply.head);
         write_field(b"ETag", found.etag.as_bytes(), &mut out);
-        if status == 200 {
+        out.extend_from_slice(&self.carried);
+        headers::write(&settings.headers, self.request, self.request.reply.status, &mut out);
+        if status == 200 && plain {
             write_field(b"Accept-Ranges", b"bytes", &mut out);
         }
-        head::end(self.request, &settings, status, &mut out);
+        out.extend_from_slice(b"\r\n");
         self.request.reply.head = out;
         self.finish(b"").await
     }

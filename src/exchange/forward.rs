@@ -43,6 +43,8 @@ pub struct Asked {
     pub upgrade: bool,
     /// For `proxy_redirect default`.
     pub home: Option<Box<[u8]>>,
+    /// `proxy_pass` has a URI.
+    pub has_uri: bool,
 }
 
 /// Why a try failed.
@@ -95,6 +97,7 @@ impl Exchange<'_> {
         let mut upload = Upload::new(&self.body, self.settings.proxy.pass_body);
         upload.begin(&mut self.body, self.client, &mut head)?;
         let outcome = self.tries(&destination, &head, upload, upgrade).await;
+        self.request.received += self.body.taken;
         self.worker.give_back_buffer(head);
         outcome
     }
@@ -264,6 +267,7 @@ impl Exchange<'_> {
             upload,
             upgrade,
             home: destination.text.clone(),
+            has_uri: destination.uri.is_some(),
         };
         match self.ask(&mut asked, head).await {
             Ok(()) => Ok(asked),

@@ -1,11 +1,13 @@
 //! The head of a reply, in nginx's order (`ngx_http_header_filter`).
 
 use std::io::Write;
+use std::net::SocketAddr;
 
 use crate::features::client::Tokens;
 use crate::features::{Settings, headers};
 use crate::http1::{status, write_field};
-use crate::request::{Request, clock};
+use crate::net::Address;
+use crate::request::{Request, clock, keep_one_line};
 
 /// Our name, and with the version.
 pub const NAME: &str = "wsproxy";
@@ -38,6 +40,7 @@ pub struct Head<'a> {
     pub length: Length,
     /// `Last-Modified`, of a file of ours.
     pub modified: Option<&'a [u8]>,
+    /// An absolute redirect of ours; others stand among the headers.
     pub location: Option<&'a [u8]>,
     pub persistence: Persistence,
     /// The upstream's own Server and Date follow: ours are left out.
@@ -70,7 +73,7 @@ pub fn server_name(settings: &Settings) -> &'static str {
 }
 
 /// Appends everything up to the headers of others.
-pub fn begin(head: &Head, request: &Request, settings: &Settings, out: &mut Vec<u8>) {
+pub fn begin(head: &Head, settings: &Settings, out: &mut Vec<u8>) {
     match head.status_line {
         b"" => status::write_status_line(head.status, out),
         line => {
@@ -96,7 +99,7 @@ pub fn begin(head: &Head, request: &Request, settings: &Settings, out: &mut Vec<
         write_field(b"Last-Modified", modified, out);
     }
     if let Some(location) = head.location {
-        write_location(location, request, settings, out);
+        write_one_line(b"Location", location, out);
     }
     if head.length == Length::Chunked {
         out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -119,31 +122,38 @@ pub fn end(request: &Request, settings: &Settings, status: u16, out: &mut Vec<u8
     out.extend_from_slice(b"\r\n");
 }
 
-/// A redirect to a path is made absolute, unless `absolute_redirect` is off.
-fn write_location(location: &[u8], request: &Request, settings: &Settings, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"Location: ");
-    if location.starts_with(b"/") && settings.client.absolute_redirect {
-        let host = request.head.host();
-        let by_name = settings.client.server_name_in_redirect || host.is_empty();
-        let host = if by_name { &request.server_name[..] } else { host };
-        let tls = request.connection.tls;
-        out.extend_from_slice(if tls { b"https://" } else { b"http://" });
-        match host {
-            b"" => {
-                if let crate::net::Address::Ip(address) = &request.connection.local {
-                    let _ = write!(out, "{}", address.ip());
-                }
-            }
-            host => out.extend_from_slice(host),
-        }
-        let port = request.connection.local.ip().map(|address| address.port());
-        let port = port.filter(|port| *port != if tls { 443 } else { 80 });
-        if let Some(port) = port.filter(|_| settings.client.port_in_redirect) {
-            let _ = write!(out, ":{port}");
-        }
+/// A path with scheme and host in front (`ngx_http_header_filter`).
+pub fn absolute(path: &[u8], request: &Request, settings: &Settings) -> Vec<u8> {
+    let tls = request.connection.tls;
+    let mut out = if tls { b"https://".to_vec() } else { b"http://".to_vec() };
+    let local = request.connection.local.ip();
+    let host = request.head.host();
+    if settings.client.server_name_in_redirect {
+        out.extend_from_slice(&request.server_name);
+    } else if !host.is_empty() {
+        out.extend_from_slice(host);
+    } else {
+        // Writing to a Vec cannot fail.
+        let _ = match &request.connection.local {
+            Address::Ip(SocketAddr::V6(address)) => write!(out, "[{}]", address.ip()),
+            Address::Ip(address) => write!(out, "{}", address.ip()),
+            Address::Unix(_) => write!(out, "{}", request.connection.local),
+        };
     }
+    let port = local.map(|address| address.port()).filter(|port| *port != if tls { 443 } else { 80 });
+    if let Some(port) = port.filter(|_| settings.client.port_in_redirect) {
+        let _ = write!(out, ":{port}");
+    }
+    out.extend_from_slice(path);
+    out
+}
+
+/// Writes a header line whose value comes out of variables.
+pub fn write_one_line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
     let start = out.len();
-    out.extend_from_slice(location);
-    crate::request::keep_one_line(&mut out[start..]);
+    out.extend_from_slice(value);
+    keep_one_line(&mut out[start..]);
     out.extend_from_slice(b"\r\n");
 }

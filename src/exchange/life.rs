@@ -38,6 +38,8 @@ pub struct Exchange<'c> {
     uri_changes: u32,
     /// An error page is being made: another error has nginx's own page.
     error_page: bool,
+    /// Header lines of an upstream that go out with the answer of another location.
+    pub carried: Vec<u8>,
     /// The status that an error page is to be sent with.
     pub status_override: Option<u16>,
 }
@@ -71,6 +73,7 @@ impl<'c> Exchange<'c> {
             uri_changed: false,
             uri_changes: MAX_URI_CHANGES + 1,
             error_page: false,
+            carried: Vec::new(),
             status_override: None,
             settings,
             request,
@@ -194,11 +197,16 @@ impl<'c> Exchange<'c> {
     }
 
     fn limit_body(&mut self) -> Result<(), Reply> {
+        if self.body.unwanted {
+            return Ok(());
+        }
         let most = self.settings.client.max_body_size;
         self.body.most = if most == 0 { u64::MAX } else { most };
         let Some(length) = self.body.length().filter(|length| *length > self.body.most) else {
             return Ok(());
         };
+        // It is discarded, and a page that answers in its place is not about its length.
+        self.body.unwanted = true;
         self.report(Level::Error, format_args!("client intended to send too large body: {length} bytes"));
         Err(Reply::Status(413))
     }
@@ -230,10 +238,15 @@ impl<'c> Exchange<'c> {
             self.redirect_inside(path, args);
             return Ok(Stage::Server);
         }
+        if let Reply::Named(name) = reply {
+            self.count_change()?;
+            return self.named(&name);
+        }
         let status = match &reply {
             Reply::Status(status) | Reply::Redirect(status, _) => *status,
             _ => return Err(reply),
         };
+        self.forget_persistence(status);
         if self.error_page && !self.settings.error_page.recursive {
             return Err(reply);
         }
@@ -246,6 +259,8 @@ impl<'c> Exchange<'c> {
             Some(0) => None,
             Some(other) => Some(other),
         };
+        // What the page's own variables show as `$status`.
+        self.request.reply.status = self.status_override.unwrap_or(0);
         let mut target = Vec::new();
         page.target.render(self.request, &mut target);
         match target.first() {
@@ -305,7 +320,8 @@ impl<'c> Exchange<'c> {
     }
 }
 
-fn split_args(mut target: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
+/// Takes the arguments off a target.
+pub fn split_args(mut target: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
     match target.iter().position(|byte| *byte == b'?') {
         None => (target, Vec::new()),
         Some(mark) => {

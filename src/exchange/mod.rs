@@ -4,6 +4,7 @@
 //! upstreams, `upgrade` makes tunnels, `reply` answers from here. What moves beside a `Model` is in
 //! `live` (for all workers) and `worker` (for one).
 
+mod accel;
 mod answer;
 mod body;
 mod connection;

@@ -175,6 +175,9 @@ impl Exchange<'_> {
         if status == 101 {
             return self.switch(asked).await;
         }
+        if let Some(target) = self.accel_redirect() {
+            return Err(self.follow(asked, target));
+        }
         if self.settings.proxy.intercept_errors
             && status >= 300
             && self.settings.error_page.page(status).is_some()
@@ -243,7 +246,7 @@ impl Exchange<'_> {
     }
 
     /// Closes a connection whose answer is not used.
-    fn abandon(&mut self, asked: Asked) {
+    pub fn abandon(&mut self, asked: Asked) {
         self.end_try(502);
         asked.group.release(&asked.picked, Outcome::Success);
         self.worker.give_back_buffer(asked.buffer);
@@ -278,6 +281,7 @@ impl Exchange<'_> {
     /// Writes the head for the client into `request.reply.head`.
     fn begin_answer(&mut self, asked: &Asked, length: Length) {
         let settings = self.settings.clone();
+        let absolute = self.absolute_location(asked);
         let answer = std::mem::take(&mut self.request.upstream.head);
         let passes =
             |known: Known, name: &[u8]| answer.headers.contains(known) && !settings.proxy.unwanted.has(name);
@@ -286,6 +290,7 @@ impl Exchange<'_> {
             status: answer.status,
             content_type: answer.headers.first(Known::ContentType).filter(|_| answer.status != 204),
             length,
+            location: absolute.as_deref(),
             persistence: self.persistence(),
             has_server: passes(Known::Server, b"server"),
             has_date: passes(Known::Date, b"date"),
@@ -293,33 +298,48 @@ impl Exchange<'_> {
         };
         self.begin(&begin);
         let mut out = std::mem::take(&mut self.request.reply.head);
-        let is_hidden = |name: &[u8]| settings.proxy.unwanted.has(name);
-        self.answer_headers(&answer.headers, asked.home.as_deref(), &is_hidden, &mut out);
+        let moved = absolute.is_some();
+        let is_hidden = |known: Known, name: &[u8]| {
+            settings.proxy.unwanted.has(name) || moved && known == Known::Location
+        };
+        self.answer_headers(&answer.headers, asked, &is_hidden, &mut out);
+        self.request.upstream.head = answer;
+        out.extend_from_slice(&self.carried);
         head::end(self.request, &settings, self.request.reply.status, &mut out);
         if self.request.head.version() == Version::Http09 {
             out.clear();
         }
         self.request.reply.head = out;
-        self.request.upstream.head = answer;
+    }
+
+    /// A redirect of the upstream that has to be made absolute, after `proxy_redirect`.
+    fn absolute_location(&self, asked: &Asked) -> Option<Vec<u8>> {
+        let answer = &self.request.upstream.head;
+        let hidden = self.settings.proxy.unwanted.has(b"location");
+        let location = answer.headers.first(Known::Location).filter(|_| !hidden)?;
+        let mut changed = Vec::new();
+        // A path that the upstream sent itself goes out as it is.
+        let rewritten = self.redirected(Known::Location, location, asked, &mut changed);
+        self.absolute(&changed).filter(|_| rewritten)
     }
 
     /// Appends the headers of an answer that reach the client, redirects mended.
     pub fn answer_headers(
         &self,
         headers: &Headers,
-        home: Option<&[u8]>,
-        is_hidden: &dyn Fn(&[u8]) -> bool,
+        asked: &Asked,
+        is_hidden: &dyn Fn(Known, &[u8]) -> bool,
         out: &mut Vec<u8>,
     ) {
         for (name, value, known) in headers.iter() {
             match known {
                 Known::ContentLength | Known::ContentType => continue,
                 _ if connection::is_hop_by_hop(headers, name, known) && known != Known::Trailer => continue,
-                _ if is_hidden(name) => continue,
+                _ if is_hidden(known, name) => continue,
                 Known::Location | Known::Refresh => {
                     out.extend_from_slice(name);
                     out.extend_from_slice(b": ");
-                    self.redirected(known, value, home, out);
+                    self.redirected(known, value, asked, out);
                     out.extend_from_slice(b"\r\n");
                 }
                 _ => write_field(name, value, out),
@@ -327,8 +347,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Appends an address of `Location` or `Refresh`, as `proxy_redirect` has it.
-    fn redirected(&self, known: Known, value: &[u8], home: Option<&[u8]>, out: &mut Vec<u8>) {
+    /// Appends an address of `Location` or `Refresh`, as `proxy_redirect` has it; true if that changes it.
+    fn redirected(&self, known: Known, value: &[u8], asked: &Asked, out: &mut Vec<u8>) -> bool {
         // `Refresh: 5; url=/there`: only the address is changed.
         let start = match known {
             Known::Refresh => {
@@ -340,10 +360,13 @@ impl Exchange<'_> {
         let (before, address) = value.split_at(start);
         out.extend_from_slice(before);
         let location = self.live.model.http.location(self.location);
-        let home = home.map(|upstream| Home { upstream, location: &location.name });
+        let home = asked.home.as_deref();
+        let home = home.map(|upstream| Home { upstream, location: &location.name, has_uri: asked.has_uri });
         let redirects = &self.settings.proxy.redirects;
-        if !redirects.apply(self.request, home, address, out) {
+        let changed = redirects.apply(self.request, home, address, out);
+        if !changed {
             out.extend_from_slice(address);
         }
+        changed
     }
 }

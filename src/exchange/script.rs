@@ -60,6 +60,8 @@ impl Exchange<'_> {
     }
 
     fn returned(&mut self, status: u16, text: &Template) -> Reply {
+        // What the text itself shows as `$status`.
+        self.request.reply.status = status;
         let mut value = Vec::new();
         text.render(self.request, &mut value);
         match status {
@@ -90,6 +92,7 @@ impl Exchange<'_> {
                 path.push(b'?');
                 path.append(&mut args);
             }
+            unescape_redirect(&mut path);
             if keeps {
                 path.push(if rewrite.args.is_some() { b'&' } else { b'?' });
                 path.extend_from_slice(own);
@@ -137,4 +140,39 @@ fn render(template: &Template, request: &crate::request::Request, escaped: bool,
         return template.render(request, out);
     }
     template.render_captures(request, out, escape::escape_args);
+}
+
+/// Takes back escapes that an address does not need, up to its `?` (`NGX_UNESCAPE_REDIRECT`).
+fn unescape_redirect(address: &mut Vec<u8>) {
+    let mut plain = Vec::with_capacity(address.len());
+    let mut at = 0;
+    while at < address.len() {
+        let escape = address[at..].first_chunk::<3>().filter(|chunk| chunk[0] == b'%');
+        let digits = escape.and_then(|chunk| std::str::from_utf8(&chunk[1..]).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(b'?') => {
+                plain.push(b'?');
+                plain.extend_from_slice(&address[at + 3..]);
+                break;
+            }
+            Some(byte) if byte > b'%' && byte < 0x7f => {
+                plain.push(byte);
+                at += 3;
+            }
+            Some(_) => {
+                plain.extend_from_slice(&address[at..at + 3]);
+                at += 3;
+            }
+            None if address[at] == b'?' => {
+                plain.extend_from_slice(&address[at..]);
+                break;
+            }
+            None => {
+                plain.push(address[at]);
+                at += 1;
+            }
+        }
+    }
+    *address = plain;
 }

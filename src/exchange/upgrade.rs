@@ -100,11 +100,11 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
         if let Some(protocol) = answer.headers.first(Known::Upgrade) {
             crate::http1::write_field(b"Upgrade", protocol, &mut out);
         }
-        let is_hidden = |name: &[u8]| settings.proxy.unwanted.has(name);
-        self.answer_headers(&answer.headers, asked.home.as_deref(), &is_hidden, &mut out);
+        let is_hidden = |_: Known, name: &[u8]| settings.proxy.unwanted.has(name);
+        self.answer_headers(&answer.headers, asked, &is_hidden, &mut out);
+        self.request.upstream.head = answer;
         super::head::end(self.request, &settings, 101, &mut out);
         self.request.reply.head = out;
-        self.request.upstream.head = answer;
     }
 }
 

@@ -99,18 +99,22 @@ fn set(_: &mut Written, call: &mut Call) {
             default: Template::default(),
         },
         default: None,
+        volatile: false,
     };
     let tree = call.tree;
     for line in tree.items(Some(call.directive.id)) {
         reading.line(call, line);
     }
-    // Volatile or not is a matter of nginx's cache: see `Variables`.
-    call.build.variables.computed(name, Arc::new(reading.map));
+    match reading.volatile {
+        true => call.build.variables.volatile(name, Arc::new(reading.map)),
+        false => call.build.variables.computed(name, Arc::new(reading.map)),
+    }
 }
 
 struct Reading {
     map: Map,
     default: Option<Span>,
+    volatile: bool,
 }
 
 impl Reading {
@@ -118,11 +122,7 @@ impl Reading {
         let name = &line.name;
         match (&name.value[..], &line.args[..]) {
             (b"hostnames", []) => self.map.hostnames = true,
-            (b"volatile", []) => call.build.diagnostics.push(Diagnostic::info(
-                super::NOT_SERVED,
-                name.span,
-                "a volatile map is not served by wsproxy",
-            )),
+            (b"volatile", []) => self.volatile = true,
             (b"include", [_]) => {}
             (_, [value]) => {
                 let value = call.template_of(&value.value, value.span, 0);

@@ -37,6 +37,7 @@ pub const ROWS: &[Variable] = &[
     row!("https", |r, out| r.connection.tls && found(b"on", out)),
     row!("is_args", |r, out| found(if r.target.args.is_empty() { b"" } else { b"?" }, out)),
     row!("is_request_port", |r, out| found(if r.head.port().is_none() { b"" } else { b":" }, out)),
+    row!("limit_rate", |_, out| found(b"0", out)),
     row!("msec", |_, out| seconds(wall_clock(), out)),
     row!("nginx_version", |_, out| found(NGINX_VERSION.as_bytes(), out)),
     row!("pid", |_, out| number(u64::from(std::process::id()), out)),

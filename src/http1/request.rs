@@ -402,6 +402,12 @@ impl RequestParser {
     }
 
     /// Keeps the line of a request that could not be read, as far as it came, for the log.
+    /// Leaves what has come of a request line in `head`, for the log: no more is waited for.
+    pub fn give_up(&mut self, bytes: &[u8], head: &mut RequestHead) {
+        self.keep_line(bytes, head);
+        *self = RequestParser::new();
+    }
+
     fn keep_line(&self, bytes: &[u8], head: &mut RequestHead) {
         let rest = &bytes[self.start..];
         let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());

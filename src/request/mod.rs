@@ -219,6 +219,7 @@ impl Request {
                     found
                 }
             },
+            Source::Volatile(compute) => compute.compute(self, out),
             Source::Absent => false,
         }
     }

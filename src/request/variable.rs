@@ -43,6 +43,8 @@ pub enum Source {
     Slot(usize),
     /// Computed when first asked for.
     Computed(usize, Arc<dyn Compute>),
+    /// Computed whenever asked for.
+    Volatile(Arc<dyn Compute>),
     /// Referred to, and given a value by nobody.
     Absent,
 }
@@ -54,6 +56,7 @@ impl fmt::Debug for Source {
             Source::Named(row, rest) => write!(f, "${}{}", row.prefix, String::from_utf8_lossy(rest)),
             Source::Slot(slot) => write!(f, "slot {slot}"),
             Source::Computed(slot, _) => write!(f, "computed {slot}"),
+            Source::Volatile(_) => f.write_str("volatile"),
             Source::Absent => f.write_str("absent"),
         }
     }
@@ -103,6 +106,12 @@ impl Variables {
         let slot = self.slot(name);
         let id = self.refer(name);
         self.sources[id.0 as usize] = Source::Computed(slot, compute);
+    }
+
+    /// The same for one that is computed anew each time.
+    pub fn volatile(&mut self, name: &[u8], compute: Arc<dyn Compute>) {
+        let id = self.refer(name);
+        self.sources[id.0 as usize] = Source::Volatile(compute);
     }
 
     pub fn define(&mut self, id: VariableId, source: Source) {

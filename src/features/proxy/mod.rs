@@ -51,6 +51,14 @@ const ROWS: &[Row<Written>] = &[
         set: |w, call| w.ignore_client_abort = Some(call.flag(0)),
     },
     Row {
+        name: "proxy_ignore_headers",
+        doc: "Headers of an answer that are not followed: X-Accel-Redirect; the others steer caches and rates.",
+        set: |w, call| {
+            let redirect = |word: &crate::syntax::Word| word.value.eq_ignore_ascii_case(b"x-accel-redirect");
+            w.ignores_redirect = Some(call.args().iter().any(redirect));
+        },
+    },
+    Row {
         name: "proxy_intercept_errors",
         doc: "Whether error_page answers in place of an upstream's statuses from 300 on.",
         set: |w, call| w.intercept_errors = Some(call.flag(0)),
@@ -145,6 +153,7 @@ pub struct Written {
     hidden: Vec<Box<[u8]>>,
     http_version: Option<HttpVersion>,
     ignore_client_abort: Option<bool>,
+    ignores_redirect: Option<bool>,
     intercept_errors: Option<bool>,
     method: Option<Option<Template>>,
     next_upstream: Option<NextUpstream>,
@@ -178,6 +187,8 @@ pub struct Settings {
     pub unwanted: Arc<headers::Unwanted>,
     pub http_version: HttpVersion,
     pub ignore_client_abort: bool,
+    /// `X-Accel-Redirect` is not followed.
+    pub ignores_redirect: bool,
     pub intercept_errors: bool,
     pub method: Option<Template>,
     pub next_upstream: NextUpstream,
@@ -215,6 +226,7 @@ impl Settings {
             unwanted: Arc::new(headers::Unwanted::new(&[], &[])),
             http_version: HttpVersion::Http11,
             ignore_client_abort: false,
+            ignores_redirect: false,
             intercept_errors: false,
             method: None,
             next_upstream: NextUpstream::default(),
@@ -263,6 +275,7 @@ impl Written {
             unwanted,
             http_version: self.http_version.unwrap_or(http_version),
             ignore_client_abort: self.ignore_client_abort.unwrap_or(outer.ignore_client_abort),
+            ignores_redirect: self.ignores_redirect.unwrap_or(outer.ignores_redirect),
             intercept_errors: self.intercept_errors.unwrap_or(outer.intercept_errors),
             method: self.method.as_ref().unwrap_or(&outer.method).clone(),
             next_upstream: self.next_upstream.unwrap_or(outer.next_upstream),

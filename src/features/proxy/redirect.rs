@@ -29,6 +29,8 @@ pub enum Rule {
 pub struct Home<'a> {
     pub upstream: &'a [u8],
     pub location: &'a [u8],
+    /// Whether `proxy_pass` has a URI: without one, the same URI is asked for.
+    pub has_uri: bool,
 }
 
 impl Redirects {
@@ -47,6 +49,12 @@ impl Redirects {
 fn default(home: Option<&Home>, location: &[u8], out: &mut Vec<u8>) -> bool {
     let Some(home) = home else { return false };
     let Some(rest) = location.strip_prefix(home.upstream) else { return false };
+    if !home.has_uri {
+        if rest.starts_with(b"/") {
+            out.extend_from_slice(rest);
+        }
+        return rest.starts_with(b"/");
+    }
     out.extend_from_slice(home.location);
     out.extend_from_slice(rest);
     true
