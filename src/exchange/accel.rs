@@ -8,13 +8,8 @@ use super::forward::Asked;
 use super::life::{Exchange, split_args};
 
 /// The upstream's headers that reach the client with the other location's answer.
-const CARRIED: &[Known] = &[
-    Known::SetCookie,
-    Known::ContentDisposition,
-    Known::CacheControl,
-    Known::Expires,
-    Known::AcceptRanges,
-];
+const CARRIED: &[Known] =
+    &[Known::SetCookie, Known::ContentDisposition, Known::CacheControl, Known::Expires, Known::AcceptRanges];
 
 impl Exchange<'_> {
     /// Where an answer sends the request instead of being passed on.

@@ -1,5 +1,6 @@
 //! A client's connection: one head after another, and what is left when it ends.
 
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::tunnel::Side;
 use crate::websocket::handshake;
 
 use super::answer::Done;
-use super::io::{Elapsed, Timer, fill};
+use super::io::{Elapsed, Timer, fill, poll_fill_with};
 use super::life::Exchange;
 use super::live::Live;
 use super::report::report;
@@ -168,7 +169,13 @@ impl Serving {
 
     /// Makes sense of a head that was read. `merge` is the default server's `merge_slashes`: nginx
     /// normalises a URI before it knows the host.
-    async fn request(&mut self, live: &Arc<Live>, request: &mut Request, server: ServerId, merge: bool) -> Next {
+    async fn request(
+        &mut self,
+        live: &Arc<Live>,
+        request: &mut Request,
+        server: ServerId,
+        merge: bool,
+    ) -> Next {
         let model = &live.model.http;
         request.server_name = model.server(server).name.clone();
         let settings = &model.server(server).settings;
@@ -245,20 +252,21 @@ impl Serving {
             let client = &live.model.http.server(listener.hosts.default).settings.client;
             if first { client.header_timeout.value } else { client.keepalive_timeout.value }
         };
-        self.worker.give_back_buffer(std::mem::take(&mut self.client.buffer));
-        let mut drain = self.worker.shared.drain.subscribe();
-        let Client { stream, timer, .. } = &mut self.client;
-        let readable = async {
+        let worker = &self.worker;
+        worker.give_back_buffer(std::mem::take(&mut self.client.buffer));
+        let mut drain = worker.shared.drain.subscribe();
+        let Client { stream, buffer, timer, .. } = &mut self.client;
+        // A connection that has made no request yet may make its first.
+        let until = if first { Drain::Quitting } else { Drain::Serving };
+        let read = async {
             tokio::select! {
                 biased;
-                ready = stream.readable() => ready.is_ok(),
-                // A connection that has made no request yet may make its first.
-                _ = drain.wait_for(|drain| *drain > if first { Drain::Quitting } else { Drain::Serving }) => false,
+                // A buffer is taken when there is something to put into it.
+                read = poll_fn(|cx| poll_fill_with(stream, buffer, || worker.buffer(), cx)) => read.is_ok_and(|count| count > 0),
+                _ = drain.wait_for(|drain| *drain > until) => false,
             }
         };
-        let ready = timer.within(limit, readable).await.unwrap_or(false);
-        self.client.buffer = self.worker.buffer();
-        ready
+        timer.within(limit, read).await.unwrap_or(false)
     }
 
     async fn read_head(&mut self, request: &mut Request, settings: &Settings) -> Awaited {

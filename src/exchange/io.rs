@@ -108,9 +108,22 @@ pub enum WriteError {
 
 /// Reads once and appends what there was; 0 is the end.
 pub fn poll_fill(stream: &mut Stream, into: &mut Vec<u8>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    poll_fill_with(stream, into, Vec::new, cx)
+}
+
+/// The same, with `make` for a buffer if there is something to read and `into` has no room of its own.
+pub fn poll_fill_with(
+    stream: &mut Stream,
+    into: &mut Vec<u8>,
+    make: impl FnOnce() -> Vec<u8>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
     borrow_buffer(|buffer| {
         let mut buffer = ReadBuf::new(buffer);
         ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
+        if into.capacity() == 0 && !buffer.filled().is_empty() {
+            *into = make();
+        }
         into.extend_from_slice(buffer.filled());
         Poll::Ready(Ok(buffer.filled().len()))
     })

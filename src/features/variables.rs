@@ -20,7 +20,7 @@ macro_rules! row {
 }
 
 pub const ROWS: &[Variable] = &[
-    row!("args", |r, out| found(&r.target.args, out)),
+    row!("args", |r, out| !r.target.args.is_empty() && found(&r.target.args, out)),
     row!("binary_remote_addr", binary_remote_addr),
     row!("body_bytes_sent", |r, out| number(r.reply.body_sent(), out)),
     row!("bytes_sent", |r, out| number(r.reply.sent, out)),
@@ -34,7 +34,7 @@ pub const ROWS: &[Variable] = &[
     row!("host", host),
     row!("hostname", |_, out| found(&listen::hostname(), out)),
     row!("http_upgrade", websocket::http_upgrade),
-    row!("https", |r, out| r.connection.tls && found(b"on", out)),
+    row!("https", |r, out| found(if r.connection.tls { b"on" } else { b"" }, out)),
     row!("is_args", |r, out| found(if r.target.args.is_empty() { b"" } else { b"?" }, out)),
     row!("is_request_port", |r, out| found(if r.head.port().is_none() { b"" } else { b":" }, out)),
     row!("limit_rate", |_, out| found(b"0", out)),
@@ -42,7 +42,7 @@ pub const ROWS: &[Variable] = &[
     row!("nginx_version", |_, out| found(NGINX_VERSION.as_bytes(), out)),
     row!("pid", |_, out| number(u64::from(std::process::id()), out)),
     row!("pipe", |r, out| found(if r.pipelined { b"p" } else { b"." }, out)),
-    row!("query_string", |r, out| found(&r.target.args, out)),
+    row!("query_string", |r, out| !r.target.args.is_empty() && found(&r.target.args, out)),
     row!("realpath_root", realpath_root),
     row!("remote_addr", remote_addr),
     row!("remote_port", |r, out| port(&r.connection.peer, out)),
