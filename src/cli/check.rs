@@ -10,10 +10,12 @@ use crate::diagnostics::text::{self, Summary};
 use crate::diagnostics::{DependsOn, Diagnostic, Severity, json, sarif};
 use crate::directive::fragment::{Whereabouts, whereabouts};
 use crate::directive::{Catalogue, Context};
-use crate::features::{NOT_SERVED, Options};
+use crate::features::{NOT_SERVED, Options, checked};
 use crate::model;
 use crate::source::{Disk, Files, Sources};
 use crate::syntax::{Reader, Tree, understand};
+
+use super::names;
 
 /// The arguments of `wsproxy check`.
 #[derive(clap::Args, Debug)]
@@ -125,6 +127,7 @@ impl Check {
         };
         let reader = input.reader(&home);
         let (tree, _, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
+        found.extend(names::unresolved(checked::hosts(&tree, place.context, place.fragment)));
         found.iter_mut().for_each(|one| weigh(one, self.strict, place.fragment));
         found.sort_by_key(|one| (one.span().file, one.span().start));
         let found = if self.verbose { found } else { without_not_served(found) };

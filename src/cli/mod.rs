@@ -3,6 +3,7 @@
 pub mod check;
 mod config;
 pub mod dump;
+mod names;
 mod serve;
 pub mod test;
 mod version;

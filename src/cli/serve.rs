@@ -4,14 +4,16 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::diagnostics::{Diagnostic, Severity, text};
-use crate::features::NOT_SERVED;
+use crate::directive::Context;
 use crate::features::error_log::{Level, Settings, Sink, Target};
+use crate::features::{NOT_SERVED, checked};
 use crate::model::{Content, Model};
 use crate::net::Address;
 use crate::runtime::{self, Loaded, Loader, Logs, StartError, Startup};
 
 use super::Flags;
 use super::config::{Paths, Read};
+use super::names;
 use super::test::Test;
 
 /// nginx's files under the prefix.
@@ -21,7 +23,8 @@ const PID: &str = "logs/nginx.pid";
 /// `-t` and `-T`.
 pub fn test(flags: &Flags) -> ExitCode {
     let paths = Paths::of(flags);
-    let read = paths.read(flags);
+    let mut read = paths.read(flags);
+    read.found.extend(names::unresolved(checked::hosts(&read.tree, Context::MAIN, false)));
     let test = Test { quiet: flags.quiet, dump: flags.test_and_dump, strict: flags.strict };
     test.run(&paths.conf, &read.found, &read.tree.sources)
 }

@@ -15,6 +15,7 @@ mod files;
 mod gateways;
 mod geo;
 mod hashes;
+mod hosts;
 mod images;
 mod limits;
 mod links;
@@ -37,6 +38,7 @@ use crate::directive::{Context, catalogue};
 use crate::source::Span;
 use crate::syntax::{Directive, NodeId, Tree};
 
+pub use hosts::{Host, hosts};
 pub use referer::is_host;
 
 use super::{Build, Call};
