@@ -21,6 +21,8 @@ struct Kind {
 
 const KINDS: &[Kind] = &[
     Kind { folder: "check", extension: "conf", expected: "out", make: findings::findings },
+    Kind { folder: "dump", extension: "conf", expected: "json", make: written::dumped },
+    Kind { folder: "mistakes", extension: "conf", expected: "out", make: written::told },
     Kind { folder: "syntax", extension: "conf", expected: "tree", make: written::tree_and_mistakes },
 ];
 

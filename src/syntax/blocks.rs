@@ -165,10 +165,10 @@ impl Telling<'_> {
     }
 
     /// Where the `}` was most likely forgotten or lost: on the line behind what stands in the block,
-    /// if that line is free, or else right behind what stands there. A comment that is farther to
-    /// the right than the block begins stands in the block.
+    /// if that line is free, or else right behind what stands there. A comment that is as far to the
+    /// right as what stands in the block does so, too.
     fn place_of_missing(&self, at: usize, opener: usize) -> u32 {
-        let indent = self.lines.indent(self.statements.start(&self.statements.list[opener]));
+        let inside = self.indent_inside(opener, at);
         let last = self.statements.list[..at].iter().rposition(|s| s.what != What::Comment).unwrap_or(0);
         let next = self.statements.list[at..].iter().find(|s| s.what != What::Comment);
         let next = next.map(|next| self.statements.start(next));
@@ -178,13 +178,22 @@ impl Telling<'_> {
         let before_next = |comment: &&Statement| next.is_none_or(|next| comment.end.start < next);
         for comment in self.statements.list[last + 1..at].iter().filter(before_next) {
             let same_line = self.lines.of(comment.end.start) == self.lines.of(end);
-            if same_line || self.lines.indent(comment.end.start) > indent {
+            if same_line || self.lines.indent(comment.end.start) >= inside {
                 end = comment.end.end;
             }
         }
         let behind = self.lines.of(end) + 1;
         let free = behind < to && matches!(self.lines.first_byte(behind), b'\n' | b'#');
         if free { self.lines.start(behind) + self.lines.space(behind) } else { end }
+    }
+
+    /// How far to the right lines in a block begin: its first one, if that is indented.
+    fn indent_inside(&self, opener: usize, end: usize) -> u32 {
+        let start = |statement: &Statement| self.statements.start(statement);
+        let outside = self.lines.indent(start(&self.statements.list[opener]));
+        let first = self.statements.list[opener + 1..end].iter().find(|s| s.what != What::Comment).map(start);
+        let first = first.filter(|first| self.lines.is_first(*first)).map(|first| self.lines.indent(first));
+        first.filter(|first| *first > outside).unwrap_or(outside + 1)
     }
 
     fn surplus(&self, at: usize) -> Diagnostic {

@@ -30,7 +30,7 @@ impl Doubts {
 }
 
 /// Reads, and has `examine` look at what was read; if there are errors, reads again with doubts, and
-/// keeps the reading that leaves fewer of them.
+/// keeps the reading that leaves less to tell.
 ///
 /// Returns the tree, what `examine` made of it, and all that is to be told: the mistakes of form,
 /// and of what `examine` found all that does not follow from others of them.
@@ -54,10 +54,11 @@ pub fn understand<'a, T>(
         return told(first);
     }
     let again = look(&reader.doubting(doubts));
-    let errors = |seen: &(Tree, T, Vec<Diagnostic>, Vec<Diagnostic>)| {
-        seen.2.iter().chain(&seen.3).filter(|found| found.severity == Severity::Error).count()
+    // A mistake of form is the simpler explanation.
+    let wrong = |seen: &(Tree, T, Vec<Diagnostic>, Vec<Diagnostic>)| {
+        errors(&seen.2).count() + 2 * errors(&seen.3).count()
     };
-    if errors(&again) <= errors(&first) { told(again) } else { told(first) }
+    if wrong(&again) <= wrong(&first) { told(again) } else { told(first) }
 }
 
 /// What to doubt where errors were found.

@@ -1,21 +1,20 @@
-//! Findings that follow from others, and are not told, or are told where they come from.
+//! Findings that follow from others, and are not told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use bstr::ByteSlice;
 
 use super::doubts::errors;
-use super::{Body, Directive, NodeId, Tree};
+use super::{Directive, Tree};
 use crate::diagnostics::Diagnostic;
-use crate::source::{FileId, Span};
+use crate::source::Span;
 
 /// Of what was found, all that does not follow from `mistakes` or from the rest of it.
 pub(super) fn unexplained(tree: &Tree, mistakes: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let malformed = Wrong::new(tree, mistakes);
     let found: Vec<Diagnostic> =
         found.into_iter().filter(|found| malformed.holding(found.span()).is_none()).collect();
-    let found = absences(tree, mistakes, found);
-    included_twice(tree, found)
+    absences(tree, mistakes, found)
 }
 
 /// From a directive's name to the end of its last argument.
@@ -98,54 +97,4 @@ fn absences(tree: &Tree, mistakes: &[Diagnostic], found: Vec<Diagnostic>) -> Vec
 fn is_named(text: &[u8], name: &[u8]) -> bool {
     let part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     text.find_iter(name).any(|at| !part(text[..at].last()) && !part(text.get(at + name.len())))
-}
-
-/// What is a duplicate because a file is included twice into one block is told where it is included
-/// for the second time, and once.
-fn included_twice(tree: &Tree, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let duplicate = |found: &Diagnostic| found.code == "duplicate-directive";
-    if !found
-        .iter()
-        .any(|found| duplicate(found) && tree.sources.get(found.span().file).included_from.is_some())
-    {
-        return found;
-    }
-    let again = includes_again(tree);
-    let mut told = HashSet::new();
-    let moved = found.into_iter().filter_map(|found| {
-        let places = std::iter::once(found.span()).chain(tree.sources.include_chain(found.span()));
-        let Some(at) =
-            places.filter_map(|place| again.get(&place.file).copied()).next().filter(|_| duplicate(&found))
-        else {
-            return Some(found);
-        };
-        told.insert(at).then(|| included_again(tree, at, found))
-    });
-    moved.collect()
-}
-
-fn included_again(tree: &Tree, at: Span, found: Diagnostic) -> Diagnostic {
-    let name = &tree.sources.get(found.span().file).name;
-    let first = found.span();
-    Diagnostic::error(found.code, at, found.message)
-        .here(format!("{name} was included into this block before"))
-        .also(first, "which makes this the second")
-        .help("include it once")
-}
-
-/// Files that were included before into the same block, with the place where it happened again.
-fn includes_again(tree: &Tree) -> HashMap<FileId, Span> {
-    let includes = tree.nodes.iter().filter(|node| matches!(node.body, Body::Included(_)));
-    let includes: HashMap<Span, NodeId> = includes.map(|node| (node.args[0].span, node.id)).collect();
-    let mut seen = HashSet::new();
-    let mut again = HashMap::new();
-    for (file, source) in tree.sources.iter() {
-        let Some((at, include)) = source.included_from.and_then(|at| Some((at, *includes.get(&at)?))) else {
-            continue;
-        };
-        if !seen.insert((tree.block_of(include), &source.path)) {
-            again.insert(file, at);
-        }
-    }
-    again
 }

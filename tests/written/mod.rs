@@ -4,10 +4,14 @@ use std::fmt::Write;
 use std::path::Path;
 
 use bstr::ByteSlice;
+use wsproxy::cli::dump::dump;
+use wsproxy::diagnostics::Severity;
 use wsproxy::diagnostics::text::render;
-use wsproxy::directive::Catalogue;
+use wsproxy::directive::{Catalogue, Context};
+use wsproxy::features::Options;
+use wsproxy::model;
 use wsproxy::source::{Disk, Span};
-use wsproxy::syntax::{Body, Directive, NodeId, Quote, Reader, Tree, Word};
+use wsproxy::syntax::{Body, Directive, NodeId, Quote, Reader, Tree, Word, understand};
 
 /// Reads a file as `check` does, but for what its directives mean.
 pub fn tree_and_mistakes(path: &Path) -> String {
@@ -22,6 +26,30 @@ pub fn tree_and_mistakes(path: &Path) -> String {
         writeln!(text, "\n{}", render(mistake, &tree.sources, false).trim_end()).unwrap();
     }
     text
+}
+
+/// Everything there is to say about a whole configuration, in the order of its files.
+pub fn told(path: &Path) -> String {
+    let folder = path.parent().unwrap();
+    let options = Options {
+        prefix: folder.into(),
+        conf_prefix: folder.into(),
+        context: Context::MAIN,
+        fragment: false,
+    };
+    let reader = Reader::new(folder, &Disk).hints(&Catalogue).file(path);
+    let (tree, _, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
+    found.retain(|found| found.severity >= Severity::Warning);
+    found.sort_by_key(|found| (found.span().file, found.span().start));
+    found.iter().map(|found| format!("{}\n\n", render(found, &tree.sources, false).trim_end())).collect()
+}
+
+/// What `dump` prints of a file, with line breaks.
+pub fn dumped(path: &Path) -> String {
+    let folder = path.parent().unwrap();
+    let (tree, found) = Reader::new(folder, &Disk).hints(&Catalogue).file(path).read();
+    let json: serde_json::Value = serde_json::from_str(&dump(&tree, &found)).unwrap();
+    serde_json::to_string_pretty(&json).unwrap() + "\n"
 }
 
 /// Comments that are addressed to wsproxy.
