@@ -27,7 +27,7 @@ fn gateway() -> Server {
         .replace("127.0.0.1:8081", "@PORT2@")
         .replace("/tmp/wsproxy-gateway.pid", "@DIR@/pid")
         .replace("fixtures/www", &format!("{root}/fixtures/www"));
-    Server::start(Kind::Wsproxy, Place::new(Path::new("/")), &site)
+    Server::start(Kind::Wsproxy, Place::new(), &site)
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! nginx's flags, answered so that scripts written for nginx go on working.
 
-use std::{
-    path::Path,
-    process::{Command, Output},
-};
+use std::process::{Command, Output};
 
 use crate::support::{
     client::Client,
@@ -12,7 +9,7 @@ use crate::support::{
 
 /// Runs wsproxy on `configuration` (the whole file) with `flags`, in a directory of its own.
 fn run(configuration: &str, flags: &[&str]) -> (Output, Place) {
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     place.write("nginx.conf", configuration);
     let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
         .args(["-p", place.value("DIR"), "-c", "nginx.conf", "-e", "error.log"])
@@ -60,7 +57,7 @@ fn q_is_silent_when_there_is_nothing_to_say() {
 
 #[test]
 fn capital_t_prints_every_file() {
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     place.write("nginx.conf", "events {}\nhttp { include part.conf; }\n");
     place.write("part.conf", "server { listen 127.0.0.1:1; }\n");
     let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
@@ -76,7 +73,7 @@ fn capital_t_prints_every_file() {
 /// Whatever nginx prints for `-T` on a file with an include, ours prints too.
 #[test]
 fn capital_t_is_nginxs() {
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     place.write("nginx.conf", "events {}\nhttp { include part.conf;\n  include part.conf; }");
     place.write("part.conf", "# nothing\n\n");
     let dump = |program: &str| {
@@ -112,7 +109,7 @@ fn g_sets_what_the_file_does_not() {
 #[test]
 fn s_speaks_to_the_running_process() {
     let site = "server { listen @LISTEN@; location / { return 200 one; } }";
-    let mut server = Server::start(Kind::Wsproxy, Place::new(Path::new("/")), site);
+    let mut server = Server::start(Kind::Wsproxy, Place::new(), site);
     let signal = |name: &str| {
         let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
             .args(["-s", name, "-p", server.place.value("DIR"), "-c", "nginx.conf", "-e", "stderr"])
@@ -134,7 +131,7 @@ fn s_speaks_to_the_running_process() {
 #[test]
 fn a_directive_that_clients_would_miss_stops_the_start() {
     let site = "server { listen @LISTEN@; location / { image_filter resize 10 10; return 200 ok; } }";
-    let why = Server::refuse(Kind::Wsproxy, Place::new(Path::new("/")), site);
+    let why = Server::refuse(Kind::Wsproxy, Place::new(), site);
     assert!(why.contains("image_filter"), "{why}");
     let (output, _) = run(
         "events {} http { server { listen 127.0.0.1:1; location / { image_filter resize 10 10; } } }",
@@ -152,7 +149,7 @@ fn a_name_that_does_not_resolve_costs_its_own_location_alone() {
         "server {{ listen @LISTEN@; location / {{ return 200 fine; }}
         location /up {{ proxy_pass http://{name}.example:80; }} }}"
     );
-    let server = Server::start(Kind::Wsproxy, Place::new(Path::new("/")), &site);
+    let server = Server::start(Kind::Wsproxy, Place::new(), &site);
     let mut client = Client::connect(&server.address("LISTEN"));
     let mut status =
         |uri: &str| client.ask(format!("GET {uri} HTTP/1.1\r\nHost: a\r\n\r\n")).expect("an answer").status();
@@ -163,7 +160,7 @@ fn a_name_that_does_not_resolve_costs_its_own_location_alone() {
 #[test]
 fn the_start_says_where_and_what() {
     let site = "server { listen @PORT@; location /ws/ { websocket_echo; } location /plain/ { return 200; } }";
-    let server = Server::start(Kind::Wsproxy, Place::new(Path::new("/")), site);
+    let server = Server::start(Kind::Wsproxy, Place::new(), site);
     let said = server.place.unfill(&server.logs());
     assert!(said.contains("http://@PORT@"), "no line about the listener:\n{said}");
     assert!(said.contains("/ws/"), "no line about the location with WebSockets:\n{said}");

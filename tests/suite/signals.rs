@@ -1,9 +1,7 @@
 //! Signals, the pid file, reloads: a process that scripts written for nginx can steer.
 
 use std::{
-    fs,
-    path::Path,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
@@ -42,7 +40,7 @@ fn site(answer: &str) -> String {
 }
 
 fn start() -> (Server, Origin) {
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     let script = vec![Answer::new(SWITCHING).then(Then::Echo)];
     let origin = Origin::start(&place.address("UPSTREAM1"), script);
     (Server::start(Kind::Wsproxy, place, &site("one")), origin)
@@ -143,7 +141,7 @@ fn usr1_opens_the_logs_anew() {
 fn a_port_in_use_stops_the_start_and_says_so() {
     let holder = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = holder.local_addr().expect("its address");
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     let why = Server::refuse(Kind::Wsproxy, place, &format!("server {{ listen {address}; }}"));
     assert!(why.contains(&address.to_string()) && why.contains("in use"), "{why}");
 }

@@ -1,7 +1,7 @@
 //! What a WebSocket gateway must do where nginx does otherwise, or where two sockets and their ends are
 //! the matter. What nginx does alike is in `fixtures/nginx/websocket_*`.
 
-use std::{io::Write, path::Path, thread};
+use std::{io::Write, thread};
 
 use crate::support::{
     client::Client,
@@ -32,7 +32,7 @@ struct Gateway {
 
 impl Gateway {
     fn new(inside: &str, script: Vec<Answer>) -> Gateway {
-        let place = Place::new(Path::new("/"));
+        let place = Place::new();
         let origin = Origin::start(&place.address("UPSTREAM1"), script);
         let site = format!("server {{ listen @LISTEN@; location / {{ {inside} }} }}");
         Gateway { server: Server::start(Kind::Wsproxy, place, &site), origin }
@@ -246,7 +246,7 @@ fn websocket_proxy_asks_no_switch_for_a_plain_request() {
 
 #[test]
 fn websocket_echo_answers_itself() {
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     let server =
         Server::start(Kind::Wsproxy, place, "server { listen @LISTEN@; location / { websocket_echo; } }");
     let mut client = Client::connect(&server.address("LISTEN"));
@@ -263,7 +263,7 @@ fn websocket_echo_answers_itself() {
 
 #[test]
 fn websocket_echo_tells_others_to_upgrade() {
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     let server =
         Server::start(Kind::Wsproxy, place, "server { listen @LISTEN@; location / { websocket_echo; } }");
     let mut client = Client::connect(&server.address("LISTEN"));

@@ -65,20 +65,20 @@ fn node_to_python() {
 #[test]
 fn tungstenite_to_websocket_echo() {
     let site = "server { listen @LISTEN@; location /ws/ { websocket_echo; } }";
-    let server = Server::start(Kind::Wsproxy, Place::new(Path::new("/")), site);
+    let server = Server::start(Kind::Wsproxy, Place::new(), site);
     with_tungstenite(&server);
 }
 
 #[test]
 fn tungstenite_to_python() {
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     let _backend = Backend::start(Peer::PyPi, &place);
     let server = Server::start(Kind::Wsproxy, place, RECIPE);
     with_tungstenite(&server);
 }
 
 fn talk_through(client: Peer, backend: Peer) {
-    let place = Place::new(Path::new("/"));
+    let place = Place::new();
     let _backend = Backend::start(backend, &place);
     let server = Server::start(Kind::Wsproxy, place, RECIPE);
     let output = client.command("talk", &server.place, "LISTEN").output().expect("a client");

@@ -35,7 +35,7 @@ pub struct Outcome {
 
 /// Plays `script` against a server of `kind` with `site` as its configuration.
 pub fn run(kind: Kind, case: &Path, site: &str, script: &Script) -> Outcome {
-    let mut place = Place::new(case);
+    let mut place = Place::beside(case);
     let upstreams: Vec<Origin> = (0..3).map(|index| upstream(&mut place, index, site, script)).collect();
     copy_includes(case, &place);
     let mut server = Server::start(kind, place, site);

@@ -51,8 +51,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// `case` is the directory that `@CASE@` names; `upstreams` are named in order.
-    pub fn new(case: &Path) -> Place {
+    /// A place for a fixture, whose directory `@CASE@` names.
+    pub fn beside(case: &Path) -> Place {
+        let mut place = Place::new();
+        place.name("CASE", case.display().to_string());
+        place
+    }
+
+    pub fn new() -> Place {
         let directory = tempfile::Builder::new().prefix("wsproxy-").tempdir().expect("a temporary directory");
         let (refused, refused_port) = closed_port();
         let mut place =
@@ -63,7 +69,6 @@ impl Place {
             place.name(name, format!("unix:{}", socket.display()));
         }
         place.choose_ports();
-        place.name("CASE", case.display().to_string());
         place.name("DIR", place.directory.path().display().to_string());
         place
     }
@@ -219,7 +224,7 @@ impl Server {
 
     /// Takes the place out of a server that has ended.
     fn into_place(mut self) -> Place {
-        let spare = Place::new(Path::new("/"));
+        let spare = Place::new();
         std::mem::replace(&mut self.place, spare)
     }
 
