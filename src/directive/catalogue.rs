@@ -57,7 +57,8 @@ pub enum Arity {
 pub enum Serve {
     /// It is served.
     Served,
-    /// It tunes the insides of nginx: clients see no difference without it.
+    /// It tunes the insides of nginx, or what another directive has to turn on first: clients see no
+    /// difference without it.
     Tunes,
     /// It changes what clients get, and is not served.
     Changes,

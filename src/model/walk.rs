@@ -5,7 +5,7 @@
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::form::Kind as Form;
-use crate::directive::{Context, Known, Seen, Serve, examine};
+use crate::directive::{Context, Known, Row, Seen, Serve, examine};
 use crate::features::rewrite::{self, Step};
 use crate::features::{Build, Call, NOT_SERVED, REGISTER, Written, checked, upstream};
 use crate::source::Span;
@@ -317,10 +317,22 @@ fn unserved(call: &mut Call, known: &Known) {
         checked::check(call);
     }
     let blocks = matches!(directive.body, Body::Block { .. });
-    if known.row.serve == Serve::Changes || known.row.serve == Serve::Served && !blocks {
+    let changes = known.row.serve == Serve::Changes && !says_default(call, known.row);
+    if changes || known.row.serve == Serve::Served && !blocks {
         let message = format!("\"{}\" is not served by wsproxy", directive.name.value);
         call.say(Diagnostic::info(NOT_SERVED, directive.name.span, message));
     }
+}
+
+/// Whether a directive asks for what holds without it, as `gzip off` does.
+fn says_default(call: &Call, row: &Row) -> bool {
+    let mut words = row.default.split(' ').filter(|word| !word.is_empty());
+    let args = 0..call.directive.args.len();
+    !row.default.is_empty()
+        && args
+            .into_iter()
+            .all(|at| words.next().is_some_and(|word| call.arg(at).eq_ignore_ascii_case(word.as_bytes())))
+        && words.next().is_none()
 }
 
 fn mention(call: &mut Call, at: usize, kind: &Form) {
