@@ -410,6 +410,8 @@ impl RequestParser {
 
     fn keep_line(&self, bytes: &[u8], head: &mut RequestHead) {
         let rest = &bytes[self.start..];
+        // nginx has no more of it than one buffer holds.
+        let rest = &rest[..rest.len().min(self.buffers.longest_line())];
         let end = memchr::memchr2(b'\r', b'\n', rest).unwrap_or(rest.len());
         head.headers.bytes.extend_from_slice(&rest[..end]);
         head.line = Bounds::new(0, end);

@@ -156,12 +156,12 @@ fn a_part_finds_what_lies_beside_the_configuration_it_is_of() {
 
 #[test]
 fn what_is_not_served_is_one_line_unless_asked_for() {
-    let text = "events { }\nhttp { gzip on; gzip_types a/b; charset utf-8; }\n";
+    let text = "events { }\nhttp { gzip on; gzip_types a/b; ssi on; charset utf-8; }\n";
     let run = check(&[("a.conf", text)], &[], None);
     let quiet: Vec<String> =
         run.out().lines().filter(|line| line.contains("not-served")).map(str::to_owned).collect();
     assert_eq!(quiet.len(), 1, "{}", run.out());
-    assert!(quiet[0].contains("charset, gzip, gzip_types"), "{quiet:?}");
+    assert!(quiet[0].contains("charset, gzip, ssi"), "{quiet:?}");
     assert_eq!(run.code(), Some(0));
     let verbose = check(&[("a.conf", text)], &["--verbose"], None);
     assert_eq!(verbose.out().matches("info[not-served]").count(), 3, "{}", verbose.out());

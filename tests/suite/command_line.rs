@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use crate::support::{
     client::Client,
     server::{Kind, Place, Server},
+    until,
 };
 
 /// Runs wsproxy on `configuration` (the whole file) with `flags`, in a directory of its own.
@@ -123,7 +124,7 @@ fn s_speaks_to_the_running_process() {
         let mut client = Client::connect(&server.address("LISTEN"));
         client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("an answer").body_text()
     };
-    while ask() != "two" {}
+    until("the new answer", || ask() == "two");
     signal("stop");
     server.wait().expect("an end");
 }
@@ -161,8 +162,8 @@ fn a_name_that_does_not_resolve_costs_its_own_location_alone() {
 fn the_start_says_where_and_what() {
     let site = "server { listen @PORT@; location /ws/ { websocket_echo; } location /plain/ { return 200; } }";
     let server = Server::start(Kind::Wsproxy, Place::new(), site);
-    let said = server.place.unfill(&server.logs());
-    assert!(said.contains("http://@PORT@"), "no line about the listener:\n{said}");
-    assert!(said.contains("/ws/"), "no line about the location with WebSockets:\n{said}");
-    assert!(!said.contains("/plain/"), "a line about a plain location:\n{said}");
+    let said = || server.place.unfill(&server.logs());
+    until("a line about the listener", || said().contains("http://@PORT@"));
+    until("a line about the location with WebSockets", || said().contains("/ws/"));
+    assert!(!said().contains("/plain/"), "a line about a plain location:\n{}", said());
 }

@@ -8,10 +8,10 @@ use std::{
 use rustix::process::Signal;
 
 use crate::support::{
-    PATIENCE,
     client::Client,
     origin::{Answer, Origin, Then},
     server::{Kind, Place, Server},
+    until,
 };
 
 const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -59,15 +59,6 @@ fn tunnel(server: &Server) -> Client {
 fn echoes(client: &mut Client) {
     client.send("hello");
     assert_eq!(client.read(5).expect("the echo"), b"hello");
-}
-
-/// Waits for what a signal brings about.
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

@@ -29,6 +29,7 @@ cases! {
     bad_request_line
     bytes_sent
     chunk_bare_lf
+    client_body_timeout
     client_half_close
     client_max_body_size
     client_max_body_size_chunked

@@ -9,8 +9,20 @@ pub mod origin;
 pub mod server;
 pub mod stream;
 
-use std::time::Duration;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long a test waits for something that has to happen. It decides only how late a failure is
 /// reported; no test passes or fails by being quicker or slower than this.
 pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Waits for something that comes by and by.
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "never came: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
