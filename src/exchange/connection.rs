@@ -308,6 +308,7 @@ impl Serving {
         }
         let settings = &settings.client;
         let began = Instant::now();
+        client.start = 0;
         while began.elapsed() < settings.lingering_time {
             client.buffer.clear();
             let Client { stream, buffer, timer, .. } = &mut *client;

@@ -1,9 +1,6 @@
 //! Signals, the pid file, reloads: a process that scripts written for nginx can steer.
 
-use std::{
-    fs, thread,
-    time::{Duration, Instant},
-};
+use std::fs;
 
 use rustix::process::Signal;
 

@@ -274,8 +274,12 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.end();
+        let logs = self.logs();
         if thread::panicking() {
-            eprintln!("{:?}\n{}", self.kind, self.logs());
+            eprintln!("{:?}\n{logs}", self.kind);
+        } else {
+            // It cost one connection only, but it is a mistake of ours.
+            assert!(!logs.contains("panicked at"), "{logs}");
         }
     }
 }
