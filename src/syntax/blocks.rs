@@ -106,14 +106,16 @@ fn apply(statements: &mut Statements, repairs: &[(u32, Repair)], places: &[u32])
     let mut changed = Vec::with_capacity(statements.list.len() + repairs.len());
     let mut repairs = repairs.iter().enumerate().peekable();
     for (at, statement) in statements.list.iter().enumerate() {
-        let mut kept = Some(statement.clone());
+        let mut kept = vec![statement.clone()];
         while let Some((nth, (_, repair))) = repairs.next_if(|(_, (about, _))| *about as usize == at) {
             match repair {
                 Repair::CloseBefore { .. } => {
                     close(&mut changed, places.get(nth).copied().unwrap_or(statements.start(statement)))
                 }
-                Repair::Drop => kept = None,
-                Repair::Open => kept = Some(Statement { what: What::Open, ..statement.clone() }),
+                Repair::Drop => kept.clear(),
+                Repair::Open => kept = vec![Statement { what: What::Open, ..statement.clone() }],
+                Repair::End => kept = vec![Statement { what: What::Simple, ..statement.clone() }],
+                Repair::OpenBefore { word } => kept = opened(statements, statement, *word).into(),
             }
         }
         changed.extend(kept);
@@ -121,6 +123,14 @@ fn apply(statements: &mut Statements, repairs: &[(u32, Repair)], places: &[u32])
     let end = statements.list.iter().map(|statement| statement.end.end).max().unwrap_or(0);
     repairs.for_each(|(nth, _)| close(&mut changed, places.get(nth).copied().unwrap_or(end)));
     statements.list = changed;
+}
+
+/// A block without its `{`, and the statement that begins with its first word.
+fn opened(statements: &Statements, statement: &Statement, word: u32) -> [Statement; 2] {
+    let first = statement.words.start + word;
+    let end = statements.words[first as usize - 1].end;
+    let block = Statement { what: What::Open, words: statement.words.start..first, end: end..end };
+    [block, Statement { words: first..statement.words.end, ..statement.clone() }]
 }
 
 /// Adds the `}` that is missing at `place`, before the comments that stand behind that place.
@@ -143,7 +153,15 @@ impl Telling<'_> {
         match repair {
             Repair::CloseBefore { opener } => self.missing(at, opener as usize, floor),
             Repair::Drop => self.surplus(at),
-            Repair::Open => self.not_opened(at),
+            Repair::Open => {
+                let end = &self.statements.list[at].end;
+                self.not_opened(at, end.start, end.end)
+            }
+            Repair::OpenBefore { word } => {
+                let before = self.statements.words(&self.statements.list[at])[word as usize - 1];
+                self.not_opened(at, before.end, before.end)
+            }
+            Repair::End => self.not_ended(at),
         }
     }
 
@@ -203,22 +221,22 @@ impl Telling<'_> {
             .fix(self.fix("remove it", brace.start, brace.end, String::new()))
     }
 
-    fn not_opened(&self, at: usize) -> Diagnostic {
+    fn not_opened(&self, at: usize, start: u32, end: u32) -> Diagnostic {
+        let name = self.name(&self.statements.list[at]);
+        let space = if self.text.bytes[start as usize - 1] == b' ' { "" } else { " " };
+        let message = format!("directive \"{name}\" has no opening \"{{\"");
+        Diagnostic::error("missing-open-brace", self.span(start, end), message)
+            .here("expected \"{\": what follows is written as its block")
+            .fix(self.fix("open the block", start, end, format!("{space}{{")))
+    }
+
+    fn not_ended(&self, at: usize) -> Diagnostic {
         let statement = &self.statements.list[at];
-        let name = self.name(statement);
         let (start, end) = (statement.end.start, statement.end.end);
-        Diagnostic::error(
-            "missing-open-brace",
-            self.span(start, end),
-            format!("directive \"{name}\" has no opening \"{{\""),
-        )
-        .here("expected \"{\": what follows is written as its block")
-        .fix(self.fix(
-            "open the block",
-            start,
-            end,
-            if self.text.bytes[start as usize - 1] == b' ' { "{".into() } else { " {".into() },
-        ))
+        let message = format!("directive \"{}\" is not terminated by \";\"", self.name(statement));
+        Diagnostic::error("missing-semicolon", self.span(start, end), message)
+            .here("expected \";\"")
+            .fix(self.fix("end the directive", start, end, ";".into()))
     }
 
     fn fix(&self, title: &str, start: u32, end: u32, text: String) -> Fix {

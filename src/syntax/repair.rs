@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use super::lines::Lines;
 use super::statements::{MAX_MISTAKES, Statement, Statements, What};
-use super::words::{self, Kind};
+use super::words::{self, Kind, Token};
 use super::{Hints, Shape};
 use crate::source::Text;
 
@@ -23,6 +23,10 @@ pub(super) enum Repair {
     Drop,
     /// This `;` should be a `{`.
     Open,
+    /// A `{` is missing before this word of the statement.
+    OpenBefore { word: u32 },
+    /// This `{` should be a `;`.
+    End,
 }
 
 /// The changes to make, each with the statement it is about (or the number of statements, for the
@@ -33,16 +37,18 @@ pub(super) fn repairs(
     outer: Option<&[u8]>,
     hints: &dyn Hints,
 ) -> (Vec<(u32, Repair)>, Option<usize>) {
-    let lines = Lines::new(text);
-    let seen: Vec<Seen> =
-        statements.list.iter().map(|statement| Seen::new(text, statements, statement, lines)).collect();
-    let mut readings = Readings::new(&seen, outer, hints);
+    let mut looks: Vec<Seen> = Vec::with_capacity(statements.list.len());
+    let looking = Looking { text, statements, lines: Lines::new(text) };
+    looks.extend(statements.list.iter().map(|statement| looking.at(statement, 0)));
+    looking.split(&mut looks);
+    let count = statements.list.len();
+    let mut readings = Readings::new(&looks, count, outer, hints);
     let mut read = 0;
-    while read < seen.len() && readings.live[0].changes < MAX_MISTAKES as u32 {
+    while read < count && readings.live[0].changes < MAX_MISTAKES as u32 {
         readings.read(read);
         read += 1;
     }
-    (readings.cheapest(read), (read < seen.len()).then_some(read))
+    (readings.cheapest(read), (read < count).then_some(read))
 }
 
 /// What a reading costs, in units of oddness.
@@ -83,23 +89,60 @@ struct Seen {
     indent: u32,
     /// Nothing stands before it on its line.
     first: bool,
+    /// Where it goes on in another line.
+    split: Option<Split>,
 }
 
-impl Seen {
-    fn new(text: &Text, statements: &Statements, statement: &Statement, lines: Lines) -> Seen {
-        let start = statements.start(statement);
-        let words = statements.words(statement);
+#[derive(Clone, Copy)]
+struct Split {
+    /// The first word on another line.
+    word: u32,
+    /// What the statement would look like that begins there, behind all that was seen.
+    rest: u32,
+}
+
+/// Looks at statements.
+struct Looking<'a> {
+    text: &'a Text,
+    statements: &'a Statements,
+    lines: Lines<'a>,
+}
+
+impl Looking<'_> {
+    /// What the part of a statement looks like that begins with its `from`th word.
+    fn at(&self, statement: &Statement, from: usize) -> Seen {
+        let words = &self.statements.words(statement)[from..];
+        let start = words.first().map_or(statement.end.start, |word| word.start);
         let name = words.first().map(|word| {
             let quote = if let Kind::Word(quote) = word.kind { quote } else { None };
-            words::meaning(&text.bytes[word.start as usize..word.end as usize], quote)
+            words::meaning(&self.text.bytes[word.start as usize..word.end as usize], quote)
         });
         Seen {
             what: statement.what,
             name: name.unwrap_or_default(),
             args: words.len().saturating_sub(1),
-            line: lines.of(start),
-            indent: lines.indent(start),
-            first: lines.is_first(start),
+            line: self.lines.of(start),
+            indent: self.lines.indent(start),
+            first: self.lines.is_first(start),
+            split: None,
+        }
+    }
+
+    /// Statements that go on in another line may be a block without its `{` and what stands first in
+    /// it. Adds that to what was seen.
+    fn split(&self, seen: &mut Vec<Seen>) {
+        for (at, statement) in self.statements.list.iter().enumerate() {
+            let words = self.statements.words(statement);
+            let Some(last) = words.last().filter(|last| self.lines.of(last.start) > seen[at].line) else {
+                continue;
+            };
+            let begins_line = |word: &Token| self.lines.is_first(word.start) && word.start <= last.start;
+            let Some(word) = words.iter().skip(1).position(begins_line).map(|word| word + 1) else {
+                continue;
+            };
+            seen[at].split = Some(Split { word: word as u32, rest: seen.len() as u32 });
+            let rest = self.at(statement, word);
+            seen.push(rest);
         }
     }
 }
@@ -143,7 +186,9 @@ impl Reading {
 const NONE: u32 = u32::MAX;
 
 struct Readings<'a> {
+    /// The statements, and behind them those that a missing `{` would make.
     seen: &'a [Seen],
+    count: usize,
     outer: Option<&'a [u8]>,
     hints: &'a dyn Hints,
     frames: Vec<Frame>,
@@ -155,12 +200,13 @@ struct Readings<'a> {
 }
 
 impl<'a> Readings<'a> {
-    fn new(seen: &'a [Seen], outer: Option<&'a [u8]>, hints: &'a dyn Hints) -> Readings<'a> {
+    fn new(seen: &'a [Seen], count: usize, outer: Option<&'a [u8]>, hints: &'a dyn Hints) -> Readings<'a> {
         let root = Frame { below: NONE, opener: NONE, inside: None, hash: 1 };
         let beam = if seen.len() > LARGE { BEAM_LARGE } else { BEAM };
         let live = vec![Reading { cost: 0, top: 0, changed: NONE, changes: 0, late: 0 }];
         Readings {
             seen,
+            count,
             outer,
             hints,
             frames: vec![root],
@@ -197,29 +243,72 @@ impl<'a> Readings<'a> {
             }
             What::Open => {
                 let placed = self.place(statement, true, reading);
-                self.push(at, placed);
+                let pushed = self.push(at, placed);
+                self.keep(pushed);
+                self.open_between(at, statement, reading);
+                self.end_instead(at, statement, reading);
             }
             What::Simple | What::Lua => {
                 let placed = self.place(statement, statement.what == What::Lua, reading);
                 self.keep(placed);
                 self.open_instead(at, statement, reading);
+                self.open_between(at, statement, reading);
             }
             What::Comment => {}
         }
     }
 
+    /// A `;` that should be a `{`: what follows looks like a block, or nginx would want one.
     fn open_instead(&mut self, at: usize, statement: &Seen, reading: Reading) {
-        let written = self.seen[at + 1..].iter().find(|next| next.what != What::Comment);
-        let deeper = written.is_some_and(|next| next.first && next.indent > statement.indent);
         let as_block = self.refused(statement, true, reading);
         let wanted = self.refused(statement, false, reading) && !as_block;
-        if statement.what != What::Simple || as_block || !(deeper || wanted) {
+        if statement.what != What::Simple || as_block || !(wanted || self.is_followed_by_block(at, statement))
+        {
             return;
         }
         let cost = if wanted { cost::OPEN_WHERE_WANTED } else { cost::CHANGE };
         let changed = self.change(reading, cost, at, Repair::Open);
         let placed = self.place(statement, true, changed);
-        self.push(at, placed);
+        let pushed = self.push(at, placed);
+        self.keep(pushed);
+    }
+
+    /// A `{` that is missing at the end of a line.
+    fn open_between(&mut self, at: usize, statement: &Seen, reading: Reading) {
+        let Some(Split { word, rest: at_rest }) = statement.split else { return };
+        let rest = &self.seen[at_rest as usize];
+        let opens = statement.what == What::Open;
+        let outer = Seen { args: word as usize - 1, name: statement.name.clone(), split: None, ..*statement };
+        let as_block = self.refused(&outer, true, reading);
+        let wanted = self.refused(statement, opens, reading) && !as_block;
+        if as_block || !(wanted || rest.indent > statement.indent) {
+            return;
+        }
+        let cost = if wanted { cost::OPEN_WHERE_WANTED } else { cost::CHANGE };
+        let changed = self.change(reading, cost, at, Repair::OpenBefore { word });
+        let placed = self.place(&outer, true, changed);
+        let inside = self.push(at, placed);
+        let placed = self.place(rest, opens, inside);
+        let placed = if opens { self.push(at_rest as usize, placed) } else { placed };
+        self.keep(placed);
+    }
+
+    /// A `{` that should be a `;`: nginx would want one, or nothing is farther to the right behind it.
+    fn end_instead(&mut self, at: usize, statement: &Seen, reading: Reading) {
+        let as_simple = self.refused(statement, false, reading);
+        let wanted = self.refused(statement, true, reading) && !as_simple;
+        if as_simple || statement.name.is_empty() || !(wanted || !self.is_followed_by_block(at, statement)) {
+            return;
+        }
+        let cost = if wanted { cost::OPEN_WHERE_WANTED } else { cost::CHANGE };
+        let changed = self.change(reading, cost, at, Repair::End);
+        let placed = self.place(statement, false, changed);
+        self.keep(placed);
+    }
+
+    fn is_followed_by_block(&self, at: usize, statement: &Seen) -> bool {
+        let next = self.seen[at + 1..self.count].iter().find(|next| next.what != What::Comment);
+        next.is_some_and(|next| next.first && next.indent > statement.indent)
     }
 
     /// The innermost block ends before this statement, if the statement's line looks so.
@@ -293,7 +382,7 @@ impl<'a> Readings<'a> {
         opener(frame).zip(outer).is_some_and(|(opener, outer)| opener.first && opener.indent <= outer.indent)
     }
 
-    fn push(&mut self, at: usize, reading: Reading) {
+    fn push(&mut self, at: usize, reading: Reading) -> Reading {
         let hash =
             (self.frames[reading.top as usize].hash ^ (at as u64 + 1)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.frames.push(Frame {
@@ -302,7 +391,7 @@ impl<'a> Readings<'a> {
             inside: None,
             hash: hash.rotate_left(23),
         });
-        self.keep(Reading { top: self.frames.len() as u32 - 1, ..reading });
+        Reading { top: self.frames.len() as u32 - 1, ..reading }
     }
 
     fn refused(&self, statement: &Seen, opens: bool, reading: Reading) -> bool {
@@ -340,12 +429,24 @@ impl<'a> Readings<'a> {
         self.live.truncate(self.beam);
     }
 
+    /// A change that names a block by its statement, also where the block was made out of one.
+    fn of_statement(&self, repair: Repair) -> Repair {
+        match repair {
+            Repair::CloseBefore { opener } if opener as usize >= self.count => {
+                let made = |seen: &Seen| seen.split.is_some_and(|split| split.rest == opener);
+                let whole = self.seen.iter().position(made).map_or(opener, |whole| whole as u32);
+                Repair::CloseBefore { opener: whole }
+            }
+            repair => repair,
+        }
+    }
+
     /// The changes of the cheapest reading, once its open blocks are closed at `end`, or without
     /// that if it is not the end of the text.
     fn cheapest(mut self, end: usize) -> Vec<(u32, Repair)> {
         let mut ended: Vec<Reading> = Vec::new();
         for mut reading in std::mem::take(&mut self.live) {
-            while end == self.seen.len() && self.frames[reading.top as usize].opener != NONE {
+            while end == self.count && self.frames[reading.top as usize].opener != NONE {
                 let frame = self.frames[reading.top as usize];
                 let repair = Repair::CloseBefore { opener: frame.opener };
                 reading = Reading { top: frame.below, ..self.change(reading, cost::CHANGE, end, repair) };
@@ -356,7 +457,7 @@ impl<'a> Readings<'a> {
             ended.iter().min_by_key(|reading| reading.rank()).map_or(NONE, |reading| reading.changed);
         let mut repairs = Vec::new();
         while let Some((before, statement, repair)) = self.changes.get(at as usize) {
-            repairs.push((*statement, *repair));
+            repairs.push((*statement, self.of_statement(*repair)));
             at = *before;
         }
         repairs.reverse();

@@ -292,6 +292,9 @@ impl Cutter<'_> {
             return self.placeholder(token.start..end);
         }
         if !self.pending() {
+            if self.ended_too_early(token) {
+                return;
+            }
             self.unexpected(token, "{");
             return self.end(What::Open, token.start..token.end);
         }
@@ -303,6 +306,28 @@ impl Cutter<'_> {
         let end = lua::block_end(self.bytes, token.end).unwrap_or_else(|| self.unclosed_lua(token));
         self.at = end;
         self.end(What::Lua, token.start..end);
+    }
+
+    /// `location /; {`: the block belongs to the directive that the `;` ends, which is one too many.
+    fn ended_too_early(&mut self, brace: Token) -> bool {
+        let Some(last) = self.done.list.last_mut().filter(|last| last.what == What::Simple) else {
+            return false;
+        };
+        let between = &self.bytes[last.end.end as usize..brace.start as usize];
+        if last.end.is_empty() || !between.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
+            return false;
+        }
+        let semicolon = std::mem::replace(&mut last.end, brace.start..brace.end);
+        last.what = What::Open;
+        let name = self.done.words[last.words.start as usize];
+        self.open.push(name);
+        let span = self.span(semicolon);
+        let found = Diagnostic::error("unexpected", span, "unexpected \"{\"")
+            .here(format!("this ends \"{}\", whose block follows", self.meaning(name)))
+            .also(self.span(brace.start..brace.end), "nginx stumbles only here")
+            .help("remove the \";\"");
+        self.mistakes.push(found);
+        true
     }
 
     /// `{{ name }}` and `{% if … %}`, which whoever fills in templates has left here. nginx refuses the
