@@ -29,7 +29,10 @@ pub fn unresolved(hosts: Vec<Host>) -> Vec<Diagnostic> {
 fn findings(hosts: Vec<Host>, resolves: &HashMap<String, bool>) -> Vec<Diagnostic> {
     let failed = hosts.into_iter().filter(|host| resolves.get(&host.name) == Some(&false));
     let finding = |host: Host| {
-        let message = format!("host not found in {} \"{}\"", host.of, host.name);
+        let message = match host.of {
+            "listen" => format!("host not found in \"{}\" of the \"listen\" directive", host.name),
+            of => format!("host not found in {of} \"{}\"", host.name),
+        };
         Diagnostic::warning("unresolved-host", host.span, message)
             .here("does not resolve on this machine")
             .depends_on(DependsOn::Resolver)

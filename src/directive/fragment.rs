@@ -1,7 +1,7 @@
 //! Works out where the text of a file belongs that is only part of a configuration: a file of
 //! `server {}` blocks, a snippet of `proxy_*` lines, the lines of a `map`.
 
-use crate::directive::catalogue::{Block, in_context};
+use crate::directive::catalogue::in_context;
 use crate::directive::{Context, values};
 use crate::syntax::{Body, Directive, NodeId, Tree};
 
@@ -69,8 +69,8 @@ fn score(tree: &Tree, block: Option<NodeId>, context: Context, depth: usize) -> 
         {
             return 1;
         }
-        let inner = match row.block {
-            Some(Block::Of(inner)) if depth < DEPTH => score(tree, Some(item.id), inner, depth + 1),
+        let inner = match row.inner(context) {
+            Some(inner) if depth < DEPTH => score(tree, Some(item.id), inner, depth + 1),
             _ => 0,
         };
         2 + inner

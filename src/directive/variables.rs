@@ -58,6 +58,11 @@ impl Protocol {
         own.or_else(|| table.families.iter().find(begins))
     }
 
+    /// Whether nginx gives a variable of this name its value, and nothing else may.
+    pub fn is_constant(self, name: &[u8]) -> bool {
+        self.find(name).is_some_and(|row| !row.family && !row.settable)
+    }
+
     /// The name, among these and `others`, that was most likely meant by `name`.
     pub fn nearest<'a>(self, name: &str, others: impl Iterator<Item = &'a str>) -> Option<String> {
         let limit = (name.len() / 3).clamp(1, 3);

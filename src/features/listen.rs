@@ -199,6 +199,9 @@ fn address(call: &mut Call) -> Option<ListenAddress> {
         }
         return Some(ListenAddress::Known(Address::unix(path)));
     }
+    if word.contains(['/', '?']) {
+        return complain(call, "invalid host", None);
+    }
     let (host, port) = match split_port(&word) {
         Some(split) => split,
         None => return complain(call, "invalid host", Some("an IPv6 address is written in brackets")),

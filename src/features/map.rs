@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
+use crate::directive::variables::Protocol;
 use crate::request::{Compute, Pattern, Request, Template};
 use crate::source::Span;
 use crate::syntax::Directive;
@@ -87,6 +88,10 @@ fn set(_: &mut Written, call: &mut Call) {
             return call.error(1, "invalid-variable", message);
         }
     };
+    if Protocol::Http.is_constant(name) {
+        let message = format!("the duplicate \"{}\" variable", String::from_utf8_lossy(name));
+        return call.error(1, "invalid-variable", message);
+    }
     let source = call.template(0);
     let mut reading = Reading {
         map: Map {

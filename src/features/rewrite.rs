@@ -228,16 +228,15 @@ fn set(written: &mut Written, call: &mut Call) {
             return call.error(0, "invalid-variable", message);
         }
     };
-    let builtin = Protocol::Http.find(name).filter(|row| !row.family);
     if name.eq_ignore_ascii_case(b"args") {
         let value = call.template(1);
         return written.script.push(Step::Args(value));
     }
-    if builtin.is_some_and(|row| !row.settable) {
+    if Protocol::Http.is_constant(name) {
         let message = format!("the duplicate \"{}\" variable", String::from_utf8_lossy(name));
         return call.error(0, "invalid-variable", message);
     }
-    if builtin.is_some() {
+    if Protocol::Http.find(name).is_some_and(|row| !row.family) {
         let what = format!("setting \"${}\"", String::from_utf8_lossy(name));
         call.not_served(0, &what);
     }

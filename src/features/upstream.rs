@@ -227,6 +227,9 @@ fn address(call: &mut Call, text: &str, of: &str) -> Option<(String, Option<u16>
         };
     }
     let Some((host, port)) = split_port(text) else { return wrong(call, "invalid host") };
+    if host.contains(['/', '?']) {
+        return wrong(call, "invalid host");
+    }
     if host.is_empty() {
         return wrong(call, "no host");
     }

@@ -5,6 +5,7 @@
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::form::Kind as Form;
+use crate::directive::variables::Protocol;
 use crate::directive::{Context, Known, Row, Seen, Serve, examine};
 use crate::features::rewrite::{self, Step};
 use crate::features::{Build, Call, NOT_SERVED, REGISTER, Written, checked, upstream};
@@ -345,6 +346,10 @@ fn mention(call: &mut Call, at: usize, kind: &Form) {
         }
         Form::Defines => {
             if let [b'$', name @ ..] = call.arg(at) {
+                if Protocol::Http.is_constant(name) {
+                    let message = format!("the duplicate \"{}\" variable", String::from_utf8_lossy(name));
+                    return call.error(at, "invalid-variable", message);
+                }
                 call.build.variables.slot(name);
             }
         }

@@ -12,7 +12,9 @@ const ENDINGS: [&str; 5] =
 
 pub fn afterwards(whole: &Whole, build: &mut Build) {
     let mut found = Vec::new();
-    for block in whole.within(Context::IN_HTTP) {
+    // nginx compares sizes for servers and what is in them.
+    let servers = build.options.fragment || whole.within(Context::SERVER).next().is_some();
+    for block in whole.within(Context::IN_HTTP).filter(|_| servers) {
         for module in MODULES {
             let here = |ending: &&str| whole.own(block, &format!("{module}_{ending}")).is_some();
             if ENDINGS.iter().any(here) {

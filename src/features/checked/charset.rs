@@ -2,9 +2,9 @@
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, values};
-use crate::syntax::Directive;
+use crate::syntax::{Directive, Word};
 
-use super::{Call, Check, text};
+use super::{Build, Call, Check, Whole, text};
 
 pub const CHECKS: &[Check] = &[Check { name: "charset_map", contexts: Context::HTTP, check }];
 
@@ -33,6 +33,34 @@ fn check(call: &mut Call) {
     let lines: Vec<&Directive> = call.lines().filter(|line| !line.is("include")).collect();
     for line in lines {
         line_of(call, line, utf8);
+    }
+}
+
+/// Charsets that answers are to be recoded between, and no table that says how.
+pub fn afterwards(whole: &Whole, build: &mut Build) {
+    if build.options.fragment {
+        return;
+    }
+    let maps = whole.within(Context::HTTP).flat_map(|http| whole.tree.items(http));
+    let maps: Vec<&Directive> = maps.filter(|line| line.is("charset_map")).collect();
+    for block in whole.within(Context::IN_HTTP) {
+        let own = whole.own(block, "source_charset").or_else(|| whole.own(block, "charset"));
+        let charset = |name: &str| whole.in_effect(block, name).and_then(|line| line.args.first());
+        let (Some(line), Some(from), Some(to)) = (own, charset("source_charset"), charset("charset")) else {
+            continue;
+        };
+        let open = |word: &Word| word.value == "off" || word.value.contains(&b'$');
+        if open(from) || open(to) || from.value.eq_ignore_ascii_case(&to.value) {
+            continue;
+        }
+        let has = |map: &&Directive, word: &Word| {
+            map.args.iter().any(|one| one.value.eq_ignore_ascii_case(&word.value))
+        };
+        if !maps.iter().any(|map| has(map, from) && has(map, to)) {
+            let message =
+                format!("no \"charset_map\" between the charsets \"{}\" and \"{}\"", from.value, to.value);
+            build.say_once(Diagnostic::error("missing-charset-map", line.name.span, message));
+        }
     }
 }
 

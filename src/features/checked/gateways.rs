@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
-use crate::syntax::{Directive, NodeId};
+use crate::syntax::{Directive, NodeId, Word};
 
 use super::address::{self, Target};
 use super::{Build, Call, Check, Whole, span_of, text};
@@ -45,7 +45,11 @@ fn authority<'a>(name: &str, word: &'a [u8]) -> &'a [u8] {
 
 fn pass(call: &mut Call) {
     let word = call.arg(0);
-    if word.contains(&b'$') && call.name() != "memcached_pass" {
+    if call.directive.is("memcached_pass") {
+        // The key is a variable that the configuration has to set.
+        let span = call.span(0);
+        call.template_of(b"$memcached_key", span, 0);
+    } else if word.contains(&b'$') {
         return;
     }
     if let Err(why) = address::parse(authority(&call.name(), word), false) {
@@ -60,6 +64,7 @@ fn bind(call: &mut Call) {
         return;
     }
     let known = match address::parse(word, false) {
+        Ok(Target::Unix(_)) => false,
         Ok(target) => !target.is_name(),
         Err(_) => std::str::from_utf8(word).is_ok_and(|word| word.parse::<std::net::Ipv6Addr>().is_ok()),
     };
@@ -107,6 +112,7 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
     }
     for block in whole.within(Context::UPSTREAM.or(Context::STREAM_UPSTREAM)) {
         methods(whole, block, build);
+        run_time(whole, block, build);
     }
     for block in whole.within(HTTP) {
         for directive in whole.tree.items(block) {
@@ -115,6 +121,23 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
             }
         }
     }
+}
+
+/// Servers whose names are to be resolved while requests come need a zone and a resolver.
+fn run_time(whole: &Whole, group: Option<NodeId>, build: &mut Build) {
+    let Some(block) = group.filter(|_| !build.options.fragment) else { return };
+    let name = whole.tree.get(block).args.first().map_or_else(String::new, |word| word.value.to_string());
+    let servers = whole.tree.items(group).filter(|line| line.is("server"));
+    let word = servers.flat_map(|server| &server.args).find(|word| word.value == "resolve");
+    let Some(word) = word else { return };
+    let lacking = match (whole.own(group, "zone"), whole.in_effect(group, "resolver")) {
+        (None, _) => {
+            format!("resolving names at run time requires upstream \"{name}\" to be in shared memory")
+        }
+        (_, None) => format!("no resolver defined to resolve names at run time in upstream \"{name}\""),
+        _ => return,
+    };
+    build.diagnostics.push(Diagnostic::error("missing-parameter", word.span, lacking));
 }
 
 /// What the balancing method before a `server` cannot do with it.
@@ -134,7 +157,8 @@ fn methods(whole: &Whole, group: Option<NodeId>, build: &mut Build) {
 }
 
 fn target(directive: &Directive, groups: &HashSet<Vec<u8>>, build: &mut Build) {
-    let Some(word) = directive.args.first().filter(|word| !word.value.contains(&b'$')) else { return };
+    let computed = |word: &&Word| word.value.contains(&b'$') && !directive.is("memcached_pass");
+    let Some(word) = directive.args.first().filter(|word| !computed(word)) else { return };
     let name = directive.name.value.to_string();
     let Ok(Target::Host { host, port }) = address::parse(authority(&name, &word.value), false) else {
         return;

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use crate::diagnostics::Diagnostic;
+use crate::directive::variables::Protocol;
 use crate::directive::{Context, values};
 use crate::syntax::{Directive, Word};
 
@@ -22,7 +23,12 @@ fn check(call: &mut Call) {
         if defined == 1 {
             call.template(0);
         }
-        call.build.variables.slot(&call.arg(defined)[1..]);
+        let name = &call.arg(defined)[1..];
+        if Protocol::Http.is_constant(name) {
+            let message = format!("the duplicate \"{}\" variable", super::text(name));
+            return call.error(defined, "invalid-variable", message);
+        }
+        call.build.variables.slot(name);
     }
     let (mut ranges, mut networks) = (false, false);
     let lines: Vec<&Directive> = call.lines().collect();

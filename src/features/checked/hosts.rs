@@ -53,6 +53,11 @@ fn named(directive: &Directive, context: Context) -> Vec<(&'static str, &Word)> 
         "proxy_pass" | "fastcgi_pass" | "grpc_pass" | "memcached_pass" | "scgi_pass" | "uwsgi_pass" => {
             first.map(|word| ("upstream", word)).collect()
         }
+        "debug_connection" => first.map(|word| ("debug_connection", word)).collect(),
+        "listen" => first
+            .filter(|word| !word.value.iter().all(u8::is_ascii_digit) && word.value != "*")
+            .map(|word| ("listen", word))
+            .collect(),
         "resolver" => directive.args.iter().map(|word| ("resolver", word)).collect(),
         "set_real_ip_from" => first.map(|word| ("set_real_ip_from", word)).collect(),
         "auth_http" => first.map(|word| ("auth_http", word)).collect(),
@@ -70,6 +75,7 @@ fn host_of(directive: &Directive, word: &Word) -> Option<(String, bool)> {
     let target = address::parse(&text[behind_scheme.unwrap_or(0)..], true).ok()?;
     let is_network = directive.is("set_real_ip_from") && crate::directive::values::cidr(text).is_some();
     let Target::Host { host, port } = target else { return None };
+    let is_network = is_network || directive.is("listen") && host == b"*";
     let is_name = Target::Host { host, port }.is_name() && !is_network;
     let host = std::str::from_utf8(host).ok()?;
     is_name.then(|| (host.to_owned(), port.is_some()))

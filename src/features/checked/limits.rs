@@ -3,6 +3,7 @@
 use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, values};
 use crate::features::zones::Zone;
+use crate::syntax::Directive;
 
 use super::{Build, Call, Check, PAGE, Whole, text};
 
@@ -108,9 +109,8 @@ fn limit_req(call: &mut Call) {
         return call.error(0, "missing-parameter", "\"limit_req\" must have \"zone\" parameter");
     };
     call.build.zones.uses.push((zone.to_vec(), "limit_req_zone", call.span(0)));
-    let of_zone = |other: &&crate::syntax::Directive| {
-        other.args.iter().any(|word| word.value.strip_prefix(b"zone=") == Some(zone))
-    };
+    let of_zone =
+        |other: &&Directive| other.args.iter().any(|word| word.value.strip_prefix(b"zone=") == Some(zone));
     let earlier = call.earlier().find(of_zone).map(|other| other.name.span);
     duplicate(call, earlier);
 }
@@ -126,8 +126,51 @@ fn kind(call: &Call, http: &'static str, stream: &'static str) -> &'static str {
     if call.context.meets(Context::IN_STREAM) { stream } else { http }
 }
 
+/// The zone of an `upstream`: declared where it has a size, used where it has none.
+fn upstream_zone(line: &Directive, kind: &'static str, build: &mut Build) {
+    let [name, size @ ..] = &line.args[..] else { return };
+    let mut wrong = |span, message| build.diagnostics.push(Diagnostic::error("invalid-value", span, message));
+    if name.value.is_empty() {
+        return wrong(name.span, "invalid zone name \"\"".to_owned());
+    }
+    let [size] = size else {
+        return build.zones.uses.push((name.value.to_vec(), kind, name.span));
+    };
+    let Some(bytes) = values::size(&size.value) else { return };
+    if bytes < 8 * PAGE {
+        return wrong(size.span, format!("zone \"{}\" is too small", name.value));
+    }
+    let zone = Zone { kind, size: bytes, span: name.span };
+    let earlier = build
+        .zones
+        .declare(&name.value, zone)
+        .err()
+        .map(|earlier| (earlier.kind, earlier.size, earlier.span));
+    let Some((other, declared, span)) = earlier else { return };
+    let message = if other != kind {
+        format!("the shared memory zone \"{}\" is already declared for a different use", name.value)
+    } else if declared != bytes {
+        format!(
+            "the size {bytes} of shared memory zone \"{}\" conflicts with already declared size {declared}",
+            name.value
+        )
+    } else {
+        return;
+    };
+    build
+        .diagnostics
+        .push(Diagnostic::error("duplicate-zone", name.span, message).also(span, "the earlier one"));
+}
+
 /// Zones that are used and that nobody declares.
-pub fn afterwards(_: &Whole, build: &mut Build) {
+pub fn afterwards(whole: &Whole, build: &mut Build) {
+    for (context, kind) in [(Context::UPSTREAM, "zone"), (Context::STREAM_UPSTREAM, "stream zone")] {
+        for group in whole.within(context) {
+            for line in whole.tree.items(group).filter(|line| line.is("zone")) {
+                upstream_zone(line, kind, build);
+            }
+        }
+    }
     if build.options.fragment {
         return;
     }
@@ -145,6 +188,7 @@ pub fn afterwards(_: &Whole, build: &mut Build) {
             None => {
                 let message = format!("zero size shared memory zone \"{name_shown}\"");
                 let declared = kind.trim_start_matches("stream ");
+                let declared = if declared == "zone" { "zone NAME SIZE" } else { declared };
                 Diagnostic::error("unknown-zone", span, message)
                     .here("no such zone")
                     .help(format!("\"{declared}\" would declare it"))

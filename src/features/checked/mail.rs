@@ -43,6 +43,10 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
                 );
             }
         }
+        if !whole.tree.items(Some(server)).any(|line| line.is("listen")) && !build.options.fragment {
+            let message = "no \"listen\" is defined for server";
+            build.diagnostics.push(Diagnostic::error("missing-listen", span, message));
+        }
         if !telling && !build.options.fragment {
             let finding = Diagnostic::error("missing-protocol", span, "unknown mail protocol for server");
             build

@@ -31,9 +31,12 @@ mod ssl;
 mod stream;
 mod substitute;
 mod syslog;
+mod upstream_tls;
+mod users;
 
 use std::collections::HashMap;
 
+use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, catalogue};
 use crate::source::Span;
 use crate::syntax::{Directive, NodeId, Tree};
@@ -82,6 +85,11 @@ static AFTERWARDS: &[fn(&Whole, &mut Build)] = &[
     ssl::afterwards,
     stream::afterwards,
     mail::afterwards,
+    upstream_tls::afterwards,
+    referer::afterwards,
+    charset::afterwards,
+    process::afterwards,
+    users::afterwards,
     locations::afterwards,
     syslog::afterwards,
     hashes::afterwards,
@@ -143,6 +151,16 @@ impl<'a> Call<'a, '_> {
     /// What a block of data holds.
     fn lines(&self) -> impl Iterator<Item = &'a Directive> {
         self.tree.items(Some(self.directive.id))
+    }
+}
+
+impl Build<'_> {
+    /// Says what several blocks have in common once.
+    fn say_once(&mut self, finding: Diagnostic) {
+        let said = |other: &Diagnostic| other.code == finding.code && other.span() == finding.span();
+        if !self.diagnostics.iter().any(said) {
+            self.diagnostics.push(finding);
+        }
     }
 }
 

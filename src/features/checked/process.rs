@@ -1,9 +1,11 @@
 //! `worker_cpu_affinity`, `thread_pool` and other lines about the process.
 
-use crate::diagnostics::Diagnostic;
-use crate::directive::Context;
+use std::collections::HashSet;
 
-use super::{Call, Check, text};
+use crate::diagnostics::Diagnostic;
+use crate::directive::{Context, values};
+
+use super::{Build, Call, Check, Whole, span_of, text};
 
 pub const CHECKS: &[Check] = &[
     Check { name: "thread_pool", contexts: Context::MAIN, check: thread_pool },
@@ -55,5 +57,48 @@ fn thread_pool(call: &mut Call) {
         let message = format!("duplicate thread pool \"{}\"", text(name));
         let finding = Diagnostic::error("duplicate-directive", call.span(0), message);
         call.say(finding.also(earlier, "the earlier one"));
+    }
+}
+
+/// Pools that `aio` asks for and nobody makes, and more sockets than connections.
+pub fn afterwards(whole: &Whole, build: &mut Build) {
+    if build.options.fragment {
+        return;
+    }
+    let pools: Vec<&[u8]> = whole
+        .tree
+        .items(None)
+        .filter(|line| line.is("thread_pool"))
+        .filter_map(|line| Some(&line.args.first()?.value[..]))
+        .collect();
+    for block in whole.within(Context::IN_HTTP) {
+        let Some(word) = whole.own(block, "aio").and_then(|line| line.args.first()) else { continue };
+        let Some(pool) = word.value.strip_prefix(b"threads=").filter(|pool| !pool.contains(&b'$')) else {
+            continue;
+        };
+        if pool != b"default" && !pools.contains(&pool) {
+            let message = format!("unknown thread pool \"{}\"", text(pool));
+            let finding = Diagnostic::error("unknown-thread-pool", word.span, message);
+            build
+                .diagnostics
+                .push(finding.help(format!("\"thread_pool {} threads=32;\" would make it", text(pool))));
+        }
+    }
+    connections(whole, build);
+}
+
+fn connections(whole: &Whole, build: &mut Build) {
+    let line = whole.within(Context::EVENTS).find_map(|events| whole.own(events, "worker_connections"));
+    let Some(line) = line else { return };
+    let Some(connections) = line.args.first().and_then(|word| values::number(&word.value)) else { return };
+    let servers = whole.within(Context::SERVER.or(Context::STREAM_SERVER).or(Context::MAIL_SERVER)).flatten();
+    let listens = servers.flat_map(|server| whole.tree.items(Some(server))).filter(|line| line.is("listen"));
+    let addresses: HashSet<&[u8]> =
+        listens.filter_map(|listen| Some(&listen.args.first()?.value[..])).collect();
+    let sockets = addresses.len() as u64;
+    if connections < sockets + 1 && sockets > 0 {
+        let message =
+            format!("{connections} worker_connections are not enough for {sockets} listening sockets");
+        build.diagnostics.push(Diagnostic::error("too-few-connections", span_of(line, 0), message));
     }
 }

@@ -2,13 +2,15 @@
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
+use crate::syntax::Word;
 
-use super::{Call, Check};
+use super::{Build, Call, Check, Whole};
 
 pub const CHECKS: &[Check] = &[Check { name: "valid_referers", contexts: Context::IN_HTTP, check }];
 
 fn check(call: &mut Call) {
-    let mut names: Vec<Vec<u8>> = Vec::new();
+    let words = call.earlier().flat_map(|line| &line.args);
+    let mut names: Vec<Vec<u8>> = words.map(|word| host_part(&word.value)).collect();
     for at in 0..call.args().len() {
         let word = call.arg(at);
         match word {
@@ -20,11 +22,34 @@ fn check(call: &mut Call) {
                 call.pattern(pattern, true, span);
             }
             _ => {
-                let end = word.iter().position(|byte| *byte == b'/').unwrap_or(word.len());
-                let name = word[..end].to_ascii_lowercase();
+                let name = host_part(word);
                 host(call, at, &name, &names);
                 names.push(name);
             }
+        }
+    }
+}
+
+/// A referer without the path that may follow its host.
+fn host_part(word: &[u8]) -> Vec<u8> {
+    let end = word.iter().position(|byte| *byte == b'/').unwrap_or(word.len());
+    word[..end].to_ascii_lowercase()
+}
+
+/// `none` and `blocked` beside nothing that is valid.
+pub fn afterwards(whole: &Whole, build: &mut Build) {
+    for block in whole.within(Context::SERVER.or(Context::LOCATION)) {
+        let lines = whole.tree.items(block).filter(|line| line.is("valid_referers"));
+        let words: Vec<&Word> = lines.flat_map(|line| &line.args).collect();
+        let special = |word: &&&Word| matches!(&word.value[..], b"none" | b"blocked");
+        let valid = words.iter().any(|word| !special(&word) && !word.value.starts_with(b"~"));
+        if let Some(word) = words.iter().find(special).filter(|_| !valid) {
+            let message = "the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" \
+                           directive without any valid referer";
+            let finding = Diagnostic::error("missing-parameter", word.span, message);
+            build
+                .diagnostics
+                .push(finding.help("add \"server_names\" or the name of a host; a pattern is not enough"));
         }
     }
 }

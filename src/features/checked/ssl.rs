@@ -16,6 +16,10 @@ use super::{Build, Call, Check, PAGE, Whole, text};
 
 pub const CHECKS: &[Check] = &[
     Check { name: "ssl_ocsp_cache", contexts: Context::ANY, check: ocsp_cache },
+    Check { name: "grpc_ssl_password_file", contexts: Context::ANY, check: password_file },
+    Check { name: "proxy_ssl_password_file", contexts: Context::ANY, check: password_file },
+    Check { name: "ssl_password_file", contexts: Context::ANY, check: password_file },
+    Check { name: "uwsgi_ssl_password_file", contexts: Context::ANY, check: password_file },
     Check { name: "ssl_session_cache", contexts: Context::ANY, check: session_cache },
 ];
 
@@ -37,6 +41,12 @@ fn session_cache(call: &mut Call) {
             let finding = Diagnostic::error("invalid-value", call.span(at), message);
             call.say(finding.help("a shared one has a name and a size: \"shared:SSL:10m\""));
         }
+    }
+}
+
+fn password_file(call: &mut Call) {
+    if let Some(word) = call.args().first() {
+        readable(word, "cannot read passwords from", call.build);
     }
 }
 
@@ -166,6 +176,18 @@ fn certificate_of(whole: &Whole, servers: &[Listening], build: &mut Build) {
         };
         build.diagnostics.push(finding);
     }
+    protocols(whole, default, build);
+}
+
+/// QUIC is TLS 1.3.
+fn protocols(whole: &Whole, default: &Listening, build: &mut Build) {
+    let protocols = whole.in_effect(Some(default.server), "ssl_protocols").filter(|_| default.name == "quic");
+    let Some(line) = protocols else { return };
+    if !line.args.iter().any(|word| word.value.eq_ignore_ascii_case(b"TLSv1.3")) {
+        let message = "\"ssl_protocols\" must enable TLSv1.3 for the \"listen ... quic\" directive";
+        let finding = Diagnostic::error("incompatible", line.name.span, message);
+        build.say_once(finding.also(default.span, "QUIC is asked for here"));
+    }
 }
 
 /// A key for each certificate of a server, and files that can be read.
@@ -190,7 +212,7 @@ fn keys(whole: &Whole, server: NodeId, build: &mut Build) {
         && trusted.iter().all(|name| whole.in_effect(Some(server), name).is_none())
     {
         let message = "no ssl_client_certificate or ssl_trusted_certificate for ssl_verify_client";
-        say_once(build, Diagnostic::error("missing-certificate", line.name.span, message));
+        build.say_once(Diagnostic::error("missing-certificate", line.name.span, message));
     }
     if certificates.is_empty() {
         return;
@@ -236,15 +258,7 @@ fn readable(word: &Word, what: &str, build: &mut Build) {
     let path = build.options.conf_prefix.join(Path::new(OsStr::from_bytes(name)));
     let Err(error) = build.files.read(&path) else { return };
     let message = format!("{what} \"{}\": {error}", path.display());
-    say_once(build, Diagnostic::error("unreadable-file", word.span, message).depends_on(DependsOn::Machine));
-}
-
-/// Says what several servers have in common once.
-fn say_once(build: &mut Build, finding: Diagnostic) {
-    let said = |other: &Diagnostic| other.code == finding.code && other.span() == finding.span();
-    if !build.diagnostics.iter().any(said) {
-        build.diagnostics.push(finding);
-    }
+    build.say_once(Diagnostic::error("unreadable-file", word.span, message).depends_on(DependsOn::Machine));
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use super::address::{self, Target};
 use super::{Build, Call, Check, Whole, sockets, span_of, text};
 
 pub const CHECKS: &[Check] = &[
+    Check { name: "access_log", contexts: Context::IN_STREAM, check: access_log },
     Check { name: "listen", contexts: Context::STREAM_SERVER, check: listen },
     Check { name: "map", contexts: Context::STREAM, check: map },
     Check { name: "pass", contexts: Context::STREAM_SERVER, check: pass },
@@ -35,6 +36,18 @@ fn listen(call: &mut Call) {
     if let Some(name) = tcp_only.iter().find(|name| has(name.as_bytes())) {
         let message = format!("\"listen\" directive \"{name}\" parameter is incompatible with \"udp\"");
         call.error(0, "incompatible", message);
+    }
+}
+
+/// The format of a log has to be written out; which ones there are is seen afterwards.
+fn access_log(call: &mut Call) {
+    let off = call.arg(0) == b"off";
+    if off && call.args().len() > 1 {
+        let message = format!("invalid parameter \"{}\"", call.text(1));
+        return call.error(1, "invalid-parameter", message);
+    }
+    if !off && call.args().len() == 1 {
+        call.error(0, "missing-parameter", "log format is not specified");
     }
 }
 
@@ -137,8 +150,36 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
     if build.options.fragment {
         return;
     }
+    logs(whole, build);
     ports(whole, &servers, build);
     variables(whole, build);
+}
+
+/// Formats of logs by their names.
+fn logs(whole: &Whole, build: &mut Build) {
+    let mut formats: HashMap<&[u8], Span> = HashMap::new();
+    for block in whole.within(Context::STREAM) {
+        for line in whole.tree.items(block).filter(|line| line.is("log_format")) {
+            let Some(name) = line.args.first() else { continue };
+            if let Some(earlier) = formats.insert(&name.value, name.span) {
+                let message = format!("duplicate \"log_format\" name \"{}\"", name.value);
+                let finding = Diagnostic::error("duplicate-log-format", name.span, message);
+                build.diagnostics.push(finding.also(earlier, "the earlier one"));
+            }
+        }
+    }
+    for block in whole.within(Context::IN_STREAM) {
+        for line in whole.tree.items(block).filter(|line| line.is("access_log")) {
+            let Some(format) = line.args.get(1).filter(|format| !formats.contains_key(&format.value[..]))
+            else {
+                continue;
+            };
+            if line.args[0].value != "off" {
+                let message = format!("unknown log format \"{}\"", format.value);
+                build.diagnostics.push(Diagnostic::error("unknown-log-format", format.span, message));
+            }
+        }
+    }
 }
 
 /// A server has to listen, and to do something with what it accepts.
@@ -147,6 +188,18 @@ fn handlers(whole: &Whole, server: NodeId, build: &mut Build) {
         whole.tree.items(Some(server)).any(|directive| names.iter().any(|name| directive.is(name)))
     };
     let span = whole.tree.get(server).name.span;
+    let mut addresses: HashMap<Vec<u8>, Span> = HashMap::new();
+    for word in
+        whole.tree.items(Some(server)).filter(|line| line.is("listen")).filter_map(|line| line.args.first())
+    {
+        if let Some(earlier) = addresses.insert(super::ssl::canonical(&word.value), word.span) {
+            let address = text(&super::ssl::canonical(&word.value)).replace('*', "0.0.0.0");
+            let message = format!("a duplicate listen {address}");
+            build.diagnostics.push(
+                Diagnostic::error("duplicate-listen", word.span, message).also(earlier, "the earlier one"),
+            );
+        }
+    }
     if !has(&["listen"]) {
         let message = "no \"listen\" is defined for server";
         build.diagnostics.push(Diagnostic::error("missing-listen", span, message));
