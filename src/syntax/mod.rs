@@ -1,10 +1,14 @@
 //! Text to [`Tree`]: the configuration as it is written, every word with its span.
 //!
 //! Knows no directive but `include` (and that `geo` reads it differently), and the suffix
-//! `_by_lua_block`. Start at [`load`]. A text that nginx accepts is read as nginx reads it; a text
-//! that it refuses is read as it was most likely meant, and each mistake is told. `words` cuts the
-//! text, `statements` finds where one ends, `blocks` pairs the braces (with `repair` where they do
-//! not pair), `include` puts it all into the tree. The grammar is `grammar/nginx.ebnf`.
+//! `_by_lua_block`. A text that nginx accepts is read as nginx reads it; a text that it refuses is
+//! read as it was most likely meant, and each mistake is told. The grammar is `grammar/nginx.ebnf`.
+//!
+//! Start at [`load`], or at [`understand`] to have mistakes of form found that only show in what
+//! directives mean. `words` cuts the text, `statements` finds where one ends (with `semicolons` and
+//! `quotes` where it does not), `blocks` pairs the braces (with `repair` where they do not pair),
+//! `include` puts it all into the tree. `doubts` reads again what makes no sense, `explain` leaves
+//! out what follows from a mistake told already.
 
 mod blocks;
 mod comments;

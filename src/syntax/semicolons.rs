@@ -76,28 +76,35 @@ impl Cutter<'_> {
     pub(super) fn swallowed_before_block(&mut self) {
         let words = &self.done.words[self.first_word..];
         let name = self.meaning(words[0]);
-        let refused = |at: usize| {
-            let name = self.meaning(words[at]);
-            self.hints.is_refused(&Shape {
-                block: None,
-                name: &name,
-                args: words.len() - at - 1,
-                opens: true,
-            })
+        let refused = |from: usize, to: usize, opens: bool| {
+            let name = self.meaning(words[from]);
+            self.hints.is_refused(&Shape { block: None, name: &name, args: to - from - 1, opens })
         };
-        if !refused(0) {
+        let end = words.len();
+        if !refused(0, end, true) {
             return;
         }
         let starts_block = |at: &usize| {
             self.lines.is_first(words[*at].start)
-                && !refused(*at)
+                && !refused(*at, end, true)
                 && self.hints.is_directive(&self.meaning(words[*at]))
         };
-        let Some(at) = (1..words.len()).rev().find(starts_block) else { return };
+        let Some(at) = (1..end).rev().find(starts_block) else { return };
+        // What is no simple directive either lacks its `{`, which is for `blocks` to find.
+        if self.hints.knows_names() && refused(0, self.first_end(), false) {
+            return;
+        }
         let behind = self.done.words.split_off(self.first_word + at);
         let found = format!("directive \"{name}\" is not terminated by \";\"");
         self.missing_semicolons(Some(found));
         self.done.words.extend(behind);
+    }
+
+    /// How many words the first of the directives has that were read as one.
+    fn first_end(&self) -> usize {
+        let words = &self.done.words[self.first_word..];
+        let next = words[1..].iter().position(|word| self.starts_directive(words[0], *word));
+        next.map_or(words.len(), |next| next + 1)
     }
 
     /// The words that were read need a `;`, or several: one where each directive ends.
