@@ -59,7 +59,11 @@ impl Exchange<'_> {
             Reply::Status(status) => self.page(status, None).await,
             Reply::Redirect(status, location) => self.page(status, Some(location)).await,
             Reply::Text(status, text) => match self.settle_body().await {
-                Ok(()) => self.text(status, &text).await,
+                Ok(()) => {
+                    let done = self.text(status, &text).await;
+                    self.worker.give_back_buffer(text);
+                    done
+                }
                 Err(status) => self.page(status, None).await,
             },
         }

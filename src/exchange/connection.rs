@@ -11,7 +11,7 @@ use crate::features::Settings;
 use crate::features::client::Lingering;
 use crate::features::error_log::Level;
 use crate::features::listen::ListenAddress;
-use crate::http1::{Framing, RequestError, RequestParser, Version, target};
+use crate::http1::{Framing, RequestError, RequestParser, Target, Version, target};
 use crate::model::ServerId;
 use crate::net::{Address, Stream};
 use crate::request::{Connection, Request};
@@ -154,6 +154,7 @@ impl Serving {
                 Next::Over
             }
             Awaited::Refused(error) => {
+                let error = first_error(error, &request, &settings);
                 report(&settings.error_log, Level::Info, &request, &error);
                 self.answer(&live, &mut request, server, Some(error.status())).await
             }
@@ -317,5 +318,15 @@ impl Serving {
                 _ => return,
             }
         }
+    }
+}
+
+/// nginx looks at the target before the header lines: where both are wrong, the target is what it tells.
+fn first_error(error: RequestError, request: &Request, settings: &Settings) -> RequestError {
+    let target = request.head.target();
+    let mut normal = Target::new();
+    match target::normalise(target, settings.client.merge_slashes, &mut normal) {
+        Err(earlier) if !target.is_empty() => earlier,
+        _ => error,
     }
 }

@@ -23,10 +23,10 @@ use super::upload::Upload;
 struct Destination {
     group: Arc<Group>,
     /// What takes the place of the location's name in the URI, or all of it where it was computed.
-    uri: Option<Box<[u8]>>,
+    uri: Option<Arc<[u8]>>,
     computed: bool,
     /// The text of `proxy_pass`, where it is known while reading: for `proxy_redirect default`.
-    text: Option<Box<[u8]>>,
+    text: Option<Arc<[u8]>>,
 }
 
 /// A connection to a peer with a request on it.
@@ -42,7 +42,7 @@ pub struct Asked {
     /// The request asks the peer to switch protocols, and the client did too.
     pub upgrade: bool,
     /// For `proxy_redirect default`.
-    pub home: Option<Box<[u8]>>,
+    pub home: Option<Arc<[u8]>>,
     /// `proxy_pass` has a URI.
     pub has_uri: bool,
 }
@@ -152,7 +152,14 @@ impl Exchange<'_> {
             let wanted = failure.condition().is_some_and(|condition| proxy.next_upstream.has(condition));
             let limit = proxy.next_upstream_timeout;
             let in_time = limit.is_zero() || began.elapsed() < limit;
-            if !(wanted && may_repeat && in_time && left > 0 && self.body.is_done()) {
+            if !(wanted && may_repeat && in_time && self.body.is_done()) {
+                return Err(Reply::Status(failure.status()));
+            }
+            // A name may have moved: its new addresses are tried before the client hears of it.
+            if left == 0 && !sent && most == 0 && group.wants_refresh() && self.resolve(group).await {
+                left = group.tries();
+            }
+            if left == 0 {
                 return Err(Reply::Status(failure.status()));
             }
         }
@@ -211,14 +218,19 @@ impl Exchange<'_> {
         Err(Reply::Status(502))
     }
 
-    /// Looks up the names of a group none of which has an address yet.
-    async fn resolve(&mut self, group: &Group) {
+    /// Looks up the names of a group; true if that gave it new addresses.
+    async fn resolve(&mut self, group: &Group) -> bool {
+        let mut new = false;
         for server in 0..group.spec.servers.len() {
-            if let Err(error) = upstream::resolve(group, server).await {
-                let name = &group.spec.servers[server].text;
-                self.report(Level::Error, format_args!("{name} could not be resolved ({error})"));
+            match upstream::resolve(group, server).await {
+                Ok(found) => new |= found,
+                Err(error) => {
+                    let name = &group.spec.servers[server].text;
+                    self.report(Level::Error, format_args!("{name} could not be resolved ({error})"));
+                }
             }
         }
+        new
     }
 
     /// One try. An error says why, whether the connection was a kept one, and whether anything of the

@@ -62,7 +62,7 @@ impl Exchange<'_> {
     fn returned(&mut self, status: u16, text: &Template) -> Reply {
         // What the text itself shows as `$status`.
         self.request.reply.status = self.status_override.unwrap_or(status);
-        let mut value = Vec::new();
+        let mut value = self.worker.buffer();
         text.render(self.request, &mut value);
         match status {
             444 => Reply::Close,

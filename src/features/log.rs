@@ -100,8 +100,12 @@ impl LogFormat {
 
     /// Appends one piece of the line.
     pub fn piece(&self, piece: &Piece, request: &Request, out: &mut Vec<u8>) {
-        let Piece::Variable(id) = piece else {
-            return Template::from_pieces(vec![piece.clone()]).render(request, out);
+        let id = match piece {
+            Piece::Text(text) => return out.extend_from_slice(text),
+            Piece::Capture(number) => {
+                return out.extend_from_slice(request.captures.borrow().get(*number as usize));
+            }
+            Piece::Variable(id) => id,
         };
         let start = out.len();
         let found = request.variable(*id, out);

@@ -44,9 +44,12 @@ pub fn is_hop_by_hop(headers: &Headers, name: &[u8], known: Known) -> bool {
         | Known::TransferEncoding
         | Known::Upgrade => true,
         Known::ContentLength | Known::Host => false,
-        _ => tokens(headers).any(|token| token.eq_ignore_ascii_case(name)),
+        _ => tokens(headers).take(MOST_TOKENS).any(|token| token.eq_ignore_ascii_case(name)),
     }
 }
+
+/// How many fields `Connection` may name: who names more is out to have each compared with each.
+const MOST_TOKENS: usize = 100;
 
 fn contains_word(value: &[u8], word: &[u8]) -> bool {
     value.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))

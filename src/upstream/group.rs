@@ -20,6 +20,8 @@ pub struct Group {
 struct Peers {
     list: Vec<Peer>,
     next_id: u64,
+    /// When names were last looked up because of a failure.
+    refreshed: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -43,9 +45,12 @@ pub struct Picked {
     pub address: Address,
 }
 
-/// The peers a request has tried already.
+/// The peers a request has tried already. The first needs no memory: mostly there is no other.
 #[derive(Debug, Default)]
-pub struct Tried(Vec<u64>);
+pub struct Tried {
+    first: Option<u64>,
+    others: Vec<u64>,
+}
 
 /// There is none to try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,17 +71,21 @@ pub enum Outcome {
 }
 
 impl Tried {
-    pub fn clear(&mut self) {
-        self.0.clear();
+    fn add(&mut self, id: u64) {
+        match self.first {
+            None => self.first = Some(id),
+            Some(_) => self.others.push(id),
+        }
     }
 
-    pub fn count(&self) -> usize {
-        self.0.len()
+    fn has(&self, id: u64) -> bool {
+        self.first == Some(id) || self.others.contains(&id)
     }
 
     /// Lets every peer be tried once more.
     pub fn forget(&mut self) {
-        self.0.clear();
+        self.first = None;
+        self.others.clear();
     }
 }
 
@@ -92,14 +101,17 @@ impl Group {
         group
     }
 
-    /// Gives one `server` line its addresses; those it had before keep their state.
-    pub fn set_addresses(&self, server: usize, addresses: &[Address]) {
+    /// Gives one `server` line its addresses; those it had before keep their state. True if there are
+    /// new ones.
+    pub fn set_addresses(&self, server: usize, addresses: &[Address]) -> bool {
         let mut peers = self.lock();
+        let mut changed = false;
         peers.list.retain(|peer| peer.server != server || addresses.contains(&peer.address));
         for address in addresses {
             if peers.list.iter().any(|peer| peer.server == server && peer.address == *address) {
                 continue;
             }
+            changed = true;
             let id = peers.next_id;
             peers.next_id += 1;
             peers.list.push(Peer {
@@ -115,6 +127,23 @@ impl Group {
             });
         }
         peers.list.sort_by_key(|peer| peer.server);
+        changed
+    }
+
+    /// Whether it is time to look names up again because a peer could not be connected to: not more
+    /// often than [`super::RESOLVE_RETRY`], however many requests fail.
+    pub fn wants_refresh(&self) -> bool {
+        let named = |server: &ServerSpec| matches!(server.endpoint, Endpoint::Name { .. });
+        if !self.spec.servers.iter().any(named) {
+            return false;
+        }
+        let mut peers = self.lock();
+        let now = Instant::now();
+        let due = peers.refreshed.is_none_or(|last| now.duration_since(last) >= super::RESOLVE_RETRY);
+        if due {
+            peers.refreshed = Some(now);
+        }
+        due
     }
 
     /// Whether a `server` line has an address.
@@ -145,7 +174,7 @@ impl Group {
         if peer.checked.is_none_or(|checked| now.duration_since(checked) > timeout) {
             peer.checked = Some(now);
         }
-        tried.0.push(peer.id);
+        tried.add(peer.id);
         Ok(Picked { id: peer.id, address: peer.address.clone() })
     }
 
@@ -162,7 +191,7 @@ impl Group {
         for at in 0..peers.list.len() {
             let peer = &mut peers.list[at];
             let server = &self.spec.servers[peer.server];
-            let eligible = server.backup == backup && !tried.0.contains(&peer.id);
+            let eligible = server.backup == backup && !tried.has(peer.id);
             if !eligible || !peer.usable(server, now, single) {
                 continue;
             }

@@ -16,15 +16,15 @@ pub const RESOLVE_RETRY: Duration = Duration::from_secs(2);
 /// How long a look-up may take.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Looks one `server` line's name up and gives the group what it finds; an address needs nothing.
+/// Looks one `server` line's name up and gives the group what it finds; true if that is new. An address
+/// needs nothing.
 ///
 /// # Errors
 /// What the resolver says. The addresses of an earlier look-up stay.
-pub async fn resolve(group: &Group, server: usize) -> io::Result<()> {
-    let Endpoint::Name { host, port } = &group.spec.servers[server].endpoint else { return Ok(()) };
+pub async fn resolve(group: &Group, server: usize) -> io::Result<bool> {
+    let Endpoint::Name { host, port } = &group.spec.servers[server].endpoint else { return Ok(false) };
     let addresses = lookup(host, *port).await?;
-    group.set_addresses(server, &addresses);
-    Ok(())
+    Ok(group.set_addresses(server, &addresses))
 }
 
 /// Every address of a name, in the resolver's order.

@@ -1,6 +1,7 @@
 //! `proxy_pass`: where requests go.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
@@ -44,9 +45,9 @@ pub struct Fixed {
     pub host: Box<[u8]>,
     pub port: Box<[u8]>,
     /// The URI that takes the place of the location's name, if one is written.
-    pub uri: Option<Box<[u8]>>,
+    pub uri: Option<Arc<[u8]>>,
     /// As written, for `proxy_redirect default`.
-    pub text: Box<[u8]>,
+    pub text: Arc<[u8]>,
 }
 
 /// The parts of `http://host:port/uri`.

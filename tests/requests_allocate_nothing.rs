@@ -1,0 +1,163 @@
+//! What a worker allocates for a request that is passed on, and for one that is answered here, once its
+//! buffers have grown: nothing. And how many bytes an idle tunnel holds.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::runtime::{Builder, LocalOptions};
+use wsproxy::directive::Context;
+use wsproxy::exchange::{Accepted, Live, Shared, Worker, serve};
+use wsproxy::features::Options;
+use wsproxy::features::listen::ListenAddress;
+use wsproxy::model;
+use wsproxy::net::{Address, Stream};
+use wsproxy::source::Memory;
+use wsproxy::syntax::load_text;
+
+/// The system's allocator, and what each thread does with it.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is handed to the system's allocator as it is; the counters need no allocation and no
+// destructor, so they can be used at any time of a thread's life.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.realloc(memory, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Answers every request on every connection with the same bytes.
+fn upstream(path: &Path, answer: &'static [u8]) {
+    let listener = UnixListener::bind(path).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            thread::spawn(move || {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).is_ok_and(|count| count > 0) {
+                    stream.write_all(answer).unwrap();
+                }
+            });
+        }
+    });
+}
+
+/// Asks the worker's thread how often it has allocated.
+type Ask = tokio::sync::mpsc::UnboundedSender<std::sync::mpsc::Sender<u64>>;
+
+fn count(ask: &Ask) -> u64 {
+    let (tell, told) = std::sync::mpsc::channel();
+    ask.send(tell).unwrap();
+    told.recv().unwrap()
+}
+
+/// Serves `locations` on this thread while `talk` runs on another.
+fn with_worker<T: Send + 'static>(
+    folder: &Path,
+    locations: &str,
+    talk: impl FnOnce(UnixStream, Ask) -> T + Send + 'static,
+) -> T {
+    let listen = folder.join("listen");
+    let text = format!(
+        "events {{}} http {{ access_log {}/access.log; server {{ listen unix:{}; {locations} }} }}",
+        folder.display(),
+        listen.display()
+    );
+    let (tree, found) = load_text("test", text.into_bytes(), folder, &Memory::default());
+    assert!(found.is_empty(), "{found:?}");
+    let options = Options {
+        prefix: folder.to_owned(),
+        conf_prefix: folder.to_owned(),
+        context: Context::MAIN,
+        fragment: false,
+    };
+    let (model, found) = model::read(&tree, &Memory::default(), &options);
+    assert!(found.is_empty(), "{found:?}");
+    let live = Live::new(model, None).unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
+    runtime.block_on(async move {
+        let worker = Rc::new(Worker::new(Arc::new(Shared::new(live))));
+        let address = Address::unix(&listen);
+        let listener = Arc::new(ListenAddress::Known(address.clone()));
+        let (client, server) = UnixStream::pair().unwrap();
+        let stream = Stream::from_fd(server.into()).unwrap();
+        let accepted = Accepted { stream, peer: Address::unix(""), local: address, listener };
+        tokio::task::spawn_local(serve(worker.clone(), accepted));
+        let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel::<std::sync::mpsc::Sender<u64>>();
+        tokio::task::spawn_local(async move {
+            while let Some(tell) = asked.recv().await {
+                tell.send(ALLOCATIONS.get()).unwrap();
+            }
+        });
+        let (done, is_done) = tokio::sync::oneshot::channel();
+        thread::spawn(move || drop(done.send(talk(client, ask))));
+        is_done.await.unwrap()
+    })
+}
+
+/// How many allocations the worker makes for 400 requests, after 100 that warm it up.
+fn allocations_of(folder: &Path, locations: &str, request: &'static [u8], answer_ends: &'static [u8]) -> u64 {
+    with_worker(folder, locations, move |mut client, counter| {
+        let mut ask = |count: usize| {
+            for _ in 0..count {
+                client.write_all(request).unwrap();
+                let mut answer = Vec::new();
+                while !answer.ends_with(answer_ends) {
+                    let mut part = [0; 4096];
+                    let count = client.read(&mut part).unwrap();
+                    assert!(count > 0, "closed after {:?}", String::from_utf8_lossy(&answer));
+                    answer.extend_from_slice(&part[..count]);
+                }
+            }
+        };
+        ask(100);
+        let before = count(&counter);
+        ask(400);
+        count(&counter) - before
+    })
+}
+
+#[test]
+fn a_request_that_is_passed_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+    upstream(&folder.path().join("up"), answer);
+    let pass = format!("location / {{ proxy_pass http://unix:{}/up; }}", folder.path().display());
+    let request = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.org\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
+    few(allocations_of(folder.path(), &pass, request, b"hello"));
+}
+
+#[test]
+fn a_request_that_is_answered_here() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = "location / { add_header X-A $request_uri; return 200 hello; }";
+    let request = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.org\r\n\r\n";
+    few(allocations_of(folder.path(), here, request, b"hello"));
+}
+
+/// The clock's texts are made anew once a second, and the counting itself takes a few; requests take none.
+fn few(allocations: u64) {
+    assert!(allocations < 40, "{allocations} allocations for 400 requests");
+}
