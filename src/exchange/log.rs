@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,8 +39,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
+/// Opens a log to write behind what it holds. `/dev/stdout` and `/dev/stderr` are the process's own, also
+/// where it could not open them by name: on a terminal or a pipe that another user opened.
+pub fn open_log(path: &Path) -> io::Result<File> {
+    let own = |stream: BorrowedFd| stream.try_clone_to_owned().map(File::from);
+    match path.to_str() {
+        Some("/dev/stdout") => own(io::stdout().as_fd()),
+        Some("/dev/stderr") => own(io::stderr().as_fd()),
+        _ => OpenOptions::new().append(true).create(true).open(path),
+    }
 }
 
 impl LogFiles {
@@ -61,7 +69,7 @@ impl LogFiles {
         if let Some(file) = files.get(path) {
             return Ok(file.clone());
         }
-        let state = State { file: append(path)?, waiting: Vec::new(), waiting_since: None };
+        let state = State { file: open_log(path)?, waiting: Vec::new(), waiting_since: None };
         let file = Arc::new(LogFile { path: path.to_owned(), state: Mutex::new(state) });
         files.insert(path.to_owned(), file.clone());
         Ok(file)
@@ -120,7 +128,7 @@ pub fn computed_path(log: &AccessLog, request: &Request) -> Vec<u8> {
 
 /// Writes to a file whose name came out of variables: it is opened for each line, as in nginx.
 pub fn append_once(path: &[u8], line: &[u8]) {
-    if let Ok(mut file) = append(Path::new(OsStr::from_bytes(path))) {
+    if let Ok(mut file) = open_log(Path::new(OsStr::from_bytes(path))) {
         let _ = file.write_all(line);
     }
 }
@@ -135,7 +143,7 @@ pub fn is_wanted(log: &AccessLog, request: &Request) -> bool {
 
 impl LogFile {
     fn reopen(&self) -> Result<(), LiveError> {
-        let file = append(&self.path).map_err(|error| LiveError { path: self.path.clone(), error })?;
+        let file = open_log(&self.path).map_err(|error| LiveError { path: self.path.clone(), error })?;
         let mut state = lock(&self.state);
         state.flush();
         state.file = file;

@@ -28,6 +28,6 @@ mod worker;
 
 pub use connection::{Accepted, serve};
 pub use live::{Live, LiveError};
-pub use log::LogFiles;
+pub use log::{LogFiles, open_log};
 pub use report::{report, tell};
 pub use worker::{Drain, Shared, Worker};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +12,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use crate::exchange::open_log;
 use crate::features::error_log::{Level, Settings, Sink};
 use crate::model::Model;
 use crate::request::clock;
@@ -51,10 +52,6 @@ enum Output {
 struct LogFile {
     path: PathBuf,
     file: ArcSwap<File>,
-}
-
-fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(path)
 }
 
 impl Logs {
@@ -103,7 +100,7 @@ impl Logs {
         if let Some(file) = files.get(path) {
             return Ok(file.clone());
         }
-        let file = append(path).map_err(|error| StartError::Open { path: path.to_owned(), error })?;
+        let file = open_log(path).map_err(|error| StartError::Open { path: path.to_owned(), error })?;
         let file = Arc::new(LogFile { path: path.to_owned(), file: ArcSwap::from_pointee(file) });
         files.insert(path.to_owned(), file.clone());
         Ok(file)
@@ -117,7 +114,7 @@ impl Logs {
         };
         let mut failed = Vec::new();
         for log in files {
-            match append(&log.path) {
+            match open_log(&log.path) {
                 Ok(file) => log.file.store(Arc::new(file)),
                 Err(error) => failed.push(StartError::Open { path: log.path.clone(), error }),
             }

@@ -25,7 +25,7 @@ fn gateway() -> Server {
     let site = shipped
         .replace("127.0.0.1:8080", "@PORT@")
         .replace("127.0.0.1:8081", "@PORT2@")
-        .replace("/tmp/wsproxy-gateway.pid", "@DIR@/pid")
+        .replace("fixtures/run/gateway.pid", "@DIR@/pid")
         .replace("fixtures/www", &format!("{root}/fixtures/www"));
     Server::start(Kind::Wsproxy, Place::new(), &site)
 }
