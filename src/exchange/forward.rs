@@ -75,12 +75,13 @@ impl Failure {
         }
     }
 
+    /// What the try counts as in `$upstream_status`; 0 where the peer had no part in it.
     fn status(&self) -> u16 {
         match self {
             Failure::Timeout(_) => 504,
             Failure::Status(status) => *status,
             Failure::Error(_) | Failure::InvalidHeader(_) => 502,
-            Failure::Client(_) | Failure::Gone => 499,
+            Failure::Client(_) | Failure::Gone => 0,
         }
     }
 }
@@ -382,9 +383,11 @@ impl Exchange<'_> {
         let rest = pass::strip_http(url).ok_or("invalid URL prefix")?;
         let url = pass::split(rest);
         let authority = String::from_utf8_lossy(url.authority).into_owned();
-        let (host, port) = crate::features::listen::split_port(&authority).ok_or("invalid host")?;
-        let is_path = host.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("unix:"));
-        let (host, port) = if is_path { (&authority[..], None) } else { (host, port) };
+        let is_path = authority.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("unix:"));
+        let (host, port) = match is_path {
+            true => (&authority[..], None),
+            false => crate::features::listen::split_port(&authority).ok_or("invalid host")?,
+        };
         let port = match port {
             None => None,
             Some(port) => Some(port.parse::<u16>().ok().filter(|port| *port > 0).ok_or("invalid port")?),
@@ -412,11 +415,16 @@ impl Exchange<'_> {
         let settings = self.settings.clone();
         let proxy = &settings.proxy;
         match &proxy.method {
-            Some(method) => method.render(self.request, out),
+            Some(method) => {
+                method.render(self.request, out);
+                escape::keep_one_word(out, 0);
+            }
             None => out.extend_from_slice(self.request.method_name()),
         }
         out.push(b' ');
+        let start = out.len();
         self.request_uri(destination, out);
+        escape::keep_one_word(out, start);
         out.extend_from_slice(match proxy.http_version {
             HttpVersion::Http10 => b" HTTP/1.0\r\n",
             HttpVersion::Http11 => b" HTTP/1.1\r\n",

@@ -74,7 +74,7 @@ impl Exchange<'_> {
 
     fn rewrite(&mut self, rewrite: &Rewrite) -> Result<Flow, Reply> {
         let request = &mut *self.request;
-        if !rewrite.pattern.matches(request, &request.target.path) {
+        if !rewrite.pattern.matches_anew(request, &request.target.path) {
             return Ok(Flow::End);
         }
         let redirect = matches!(rewrite.then, Then::Redirect(_));

@@ -116,7 +116,7 @@ impl Condition {
             Condition::Holds(value) => !matches!(&value_of(value)[..], b"" | b"0"),
             Condition::Equal { value, text, negated } => (value_of(value) == value_of(text)) != *negated,
             Condition::Matches { value, pattern, negated } => {
-                pattern.matches(request, &value_of(value)) != *negated
+                pattern.matches_anew(request, &value_of(value)) != *negated
             }
             Condition::File { path, test, negated } => test.holds(&value_of(path)) != *negated,
         }

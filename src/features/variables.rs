@@ -235,7 +235,7 @@ pub fn cookie_in<'a>(line: &'a [u8], name: &[u8], separator: u8) -> Option<&'a [
         let pair = pair.trim_ascii_start();
         let (start, rest) = pair.split_at_checked(name.len())?;
         let value = rest.trim_ascii_start().strip_prefix(b"=")?;
-        start.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+        start.eq_ignore_ascii_case(name).then(|| value.trim_ascii_start())
     })
 }
 

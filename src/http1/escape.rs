@@ -18,6 +18,17 @@ pub fn escape_uri_component(text: &[u8], out: &mut Vec<u8>) {
     escape(text, |byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')), out);
 }
 
+/// Makes what stands in `out` from `start` on one word of a request line: whatever would end the word or
+/// the line becomes `%XX`. nginx writes it as it is, and with `%0d%0a` in a captured path a client writes
+/// the rest of the head.
+pub fn keep_one_word(out: &mut Vec<u8>, start: usize) {
+    let ends_it = |byte: u8| byte <= b' ' || byte == 0x7f;
+    if out[start..].iter().copied().any(ends_it) {
+        let text = out.split_off(start);
+        escape(&text, ends_it, out);
+    }
+}
+
 /// Writes `text` with its `%XX` decoded. What is no escape loses its `%` and, if one hex digit stood
 /// behind it, that digit and the byte that followed, as in nginx.
 pub fn unescape(text: &[u8], out: &mut Vec<u8>) {

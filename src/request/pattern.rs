@@ -47,6 +47,16 @@ impl Pattern {
         self.regex.is_match(subject).unwrap_or(false)
     }
 
+    /// As [`Pattern::matches`], but where it does not match, the numbers of an earlier match are
+    /// forgotten: so `if` and `rewrite` do in nginx (`ngx_http_script_regex_start_code`).
+    pub fn matches_anew(&self, request: &Request, subject: &[u8]) -> bool {
+        let matched = self.matches(request, subject);
+        if !matched {
+            request.captures.borrow_mut().clear();
+        }
+        matched
+    }
+
     /// Matches and, where it does, sets `$1` to `$9` and the named captures.
     ///
     /// An error of the matcher (its limit of steps) counts as no match; nginx answers 500 there.

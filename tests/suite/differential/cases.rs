@@ -28,8 +28,10 @@ cases! {
     bad_headers_kept
     bad_request_line
     bytes_sent
+    captures_everywhere
     chunk_bare_lf
     client_body_timeout
+    client_gives_up
     client_half_close
     client_max_body_size
     client_max_body_size_chunked
@@ -39,12 +41,15 @@ cases! {
     error_page
     error_page_bad_request
     error_page_upstream
+    error_page_variables
     expect_100_continue
+    head_everywhere
     headers_multiple
     host_bad
     if_conditions
     if_inheritance
     include_glob
+    injection_by_decoding
     internal
     internal_redirect_proxied
     keepalive
@@ -56,6 +61,7 @@ cases! {
     location_longest_prefix
     location_named_by_error_page
     location_nested
+    location_odd_paths
     location_regex_captures
     location_regex_order
     location_slash_redirect
@@ -82,23 +88,29 @@ cases! {
     recursive_error_pages
     redirect_port
     request_bodies_unread
+    response_odd_headers
     return_forms
     return_msie_padding
     rewrite_flags
+    sent_connection_in_log
     server_default
     server_name_host_forms
     server_name_order
     server_name_variable
     server_tokens
     set_and_order
+    set_args
     static_files
     trailers
     upstream_accel
     upstream_bad_answers
     upstream_cut_body
     upstream_early_answer
+    upstream_header_size
     upstream_keepalive
     upstream_next
+    upstream_next_conditions
+    upstream_next_when_one_dies
     upstream_old_http
     upstream_round_robin
     upstream_surplus
@@ -106,6 +118,9 @@ cases! {
     upstream_two_ways
     uri_decoding
     variables
+    variables_cookies_and_args
+    variables_shapes
+    variables_upstream
     websocket_log
     websocket_no_recipe
     websocket_recipe
