@@ -1,5 +1,6 @@
 //! `wsproxy -c FILE`: serves, tests a configuration as nginx does, or signals who serves.
 
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use crate::runtime::{self, Loaded, Loader, Logs, StartError, Startup};
 use super::Flags;
 use super::config::{Paths, Read};
 use super::names;
-use super::test::Test;
+use super::test::{Test, nginx_line};
 
 /// nginx's files under the prefix.
 const ERROR_LOG: &str = "logs/error.log";
@@ -56,44 +57,49 @@ struct Serve {
 }
 
 impl Loader for Serve {
-    fn load(&self) -> Option<Loaded> {
+    fn load(&self) -> Result<Loaded, Vec<String>> {
         let read = self.paths.read(&self.flags);
-        let shown: Vec<&Diagnostic> =
-            read.found.iter().filter(|found| found.severity > Severity::Info).collect();
-        for found in shown {
-            eprint!("{}", text::render(found, &read.tree.sources, false));
+        let sources = &read.tree.sources;
+        let serious = |found: &&Diagnostic| found.severity > Severity::Info;
+        let shown: Vec<Diagnostic> = read.found.iter().filter(serious).cloned().collect();
+        if !shown.is_empty() {
+            eprint!("{}", text::render_all(&shown, sources, io::stderr().is_terminal()));
         }
-        if read.has_errors() || self.stops_at_unserved(&read) {
-            return None;
+        if read.has_errors() {
+            let errors = shown.iter().filter(|found| found.severity == Severity::Error);
+            return Err(errors.map(|found| nginx_line(found, sources)).collect());
+        }
+        let unserved = self.unserved(&read);
+        if !unserved.is_empty() && !self.flags.lenient {
+            return Err(unserved);
         }
         let pid = self.pid(&read.model);
-        let error_log = self.error_log();
-        Some(Loaded { model: read.model, error_log, pid })
+        let error_log = self.error_log(&read.model);
+        Ok(Loaded { model: read.model, error_log, pid })
     }
 }
 
 impl Serve {
-    /// A directive that would change what clients get stops the start, unless `--lenient`.
-    fn stops_at_unserved(&self, read: &Read) -> bool {
-        let unserved: Vec<&Diagnostic> = read.found.iter().filter(|found| found.code == NOT_SERVED).collect();
-        if unserved.is_empty() {
-            return false;
+    /// What would change what clients get and is not served: it stops the start, unless `--lenient`.
+    fn unserved(&self, read: &Read) -> Vec<String> {
+        let unserved = read.found.iter().filter(|found| found.code == NOT_SERVED);
+        let place = |found: &Diagnostic| read.tree.sources.place(found.span());
+        let lines: Vec<String> =
+            unserved.map(|found| format!("{} in {}", found.message, place(found))).collect();
+        for line in &lines {
+            eprintln!("wsproxy: {line}");
         }
-        for found in &unserved {
-            let place = read.tree.sources.place(found.span());
-            eprintln!("wsproxy: {} ({place})", found.message);
+        match (lines.len(), self.flags.lenient) {
+            (0, _) => {}
+            (_, true) => eprintln!("wsproxy: serving all the same (--lenient)"),
+            (1, false) => {
+                eprintln!("wsproxy: not started, since clients would notice; --lenient starts without it")
+            }
+            (_, false) => {
+                eprintln!("wsproxy: not started, since clients would notice; --lenient starts without them");
+            }
         }
-        if self.flags.lenient {
-            eprintln!("wsproxy: serving all the same (--lenient)");
-            return false;
-        }
-        eprintln!(
-            "wsproxy: not started: {} of the configuration would change what clients get and {} not served; \
-start with --lenient to serve without",
-            if unserved.len() == 1 { "a part" } else { "parts" },
-            if unserved.len() == 1 { "is" } else { "are" },
-        );
-        true
+        lines
     }
 
     /// The folder of nginx's own logs is made if nothing else is configured and it is missing.
@@ -110,7 +116,11 @@ start with --lenient to serve without",
         model.main.pid.clone().unwrap_or_else(|| self.own_file(PID))
     }
 
-    fn error_log(&self) -> Settings {
+    /// Where messages go that no `error_log` is about: nowhere, where the outermost level has one.
+    fn error_log(&self, model: &Model) -> Settings {
+        if model.error_log.id != 0 {
+            return model.error_log.clone();
+        }
         let sink = match &self.flags.error_log {
             Some(path) if path.as_os_str() == "stderr" => Sink::Stderr,
             Some(path) => Sink::File(self.paths.prefix.join(path)),

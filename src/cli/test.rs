@@ -44,9 +44,9 @@ impl Test {
         let errors: Vec<&Diagnostic> = found.iter().filter(|one| self.is_error(one)).collect();
         for one in found {
             match (self.is_error(one), one.severity) {
-                (true, _) => writeln!(err, "nginx: [emerg] {}", line(one, sources))?,
+                (true, _) => writeln!(err, "nginx: [emerg] {}", nginx_line(one, sources))?,
                 (false, Severity::Error | Severity::Warning) => {
-                    writeln!(err, "nginx: [warn] {}", line(one, sources))?
+                    writeln!(err, "nginx: [warn] {}", nginx_line(one, sources))?
                 }
                 (false, Severity::Info) => {}
             }
@@ -78,7 +78,7 @@ impl Test {
 }
 
 /// `MESSAGE in FILE:LINE`.
-fn line(found: &Diagnostic, sources: &Sources) -> String {
+pub fn nginx_line(found: &Diagnostic, sources: &Sources) -> String {
     let span = found.span();
     let source = sources.get(span.file);
     if source.text.bytes.is_empty() {

@@ -57,7 +57,11 @@ impl fmt::Display for Context<'_> {
             write!(f, ", request: \"{}\"", Shown(request.head.line()))?;
         }
         if let Some(tried) = request.upstream.tries.last() {
-            write!(f, ", upstream: \"http://{}{}\"", tried.peer, Shown(request.head.target()))?;
+            let target = Shown(request.head.target());
+            match &tried.unpicked {
+                None => write!(f, ", upstream: \"http://{}{target}\"", tried.peer)?,
+                Some(group) => write!(f, ", upstream: \"http://{}{target}\"", Shown(group))?,
+            }
         }
         if let Some(host) = request.head.headers.first(crate::http1::Known::Host) {
             write!(f, ", host: \"{}\"", Shown(host))?;

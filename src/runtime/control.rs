@@ -34,8 +34,9 @@ const DONE_CHECK: Duration = Duration::from_millis(20);
 
 /// Reads the configuration: at the start, and again at each reload.
 pub trait Loader {
-    /// `None` if it cannot be served; why has been said by then.
-    fn load(&self) -> Option<Loaded>;
+    /// What it is, or why it cannot be served: a line for each reason. The same has been said on
+    /// standard error, at length.
+    fn load(&self) -> Result<Loaded, Vec<String>>;
 }
 
 /// A configuration that can be served.
@@ -54,7 +55,7 @@ pub trait Startup {
 
 /// Serves until told to stop.
 pub fn serve(loader: &dyn Loader, startup: &dyn Startup, logs: &Arc<Logs>) -> ExitCode {
-    let Some(loaded) = loader.load() else { return ExitCode::FAILURE };
+    let Ok(loaded) = loader.load() else { return ExitCode::FAILURE };
     if loaded.model.main.daemon && !daemon::is_daemon() {
         return daemon::start().unwrap_or_else(|error| {
             startup.failed(&error);
@@ -206,11 +207,13 @@ impl Control {
     /// Takes a new configuration, if it can be served; else the old one goes on.
     async fn reload(&mut self, loader: &dyn Loader) {
         self.say(Level::Notice, format_args!("reconfiguring"));
-        let Some(loaded) = loader.load() else {
-            return self.say(
-                Level::Emerg,
-                format_args!("the new configuration cannot be served: the old one goes on"),
-            );
+        let loaded = match loader.load() {
+            Ok(loaded) => loaded,
+            Err(reasons) => {
+                reasons.iter().for_each(|reason| self.say(Level::Emerg, format_args!("{reason}")));
+                let message = "the new configuration cannot be served: the old one goes on";
+                return self.say(Level::Emerg, format_args!("{message}"));
+            }
         };
         if let Err(error) = self.take(loaded).await {
             self.say(Level::Emerg, format_args!("{error}: the old configuration goes on"));
