@@ -1,5 +1,6 @@
 //! `upstream` and its `server` lines: groups of peers, and what was asked of them.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -58,6 +59,10 @@ pub struct Written {
 #[derive(Default)]
 pub struct Declared {
     groups: Vec<Entry>,
+    /// The first entry of each host, in lower case: the one that an `upstream` block defines.
+    hosts: HashMap<String, usize>,
+    /// The entry of each host and port that no block defines.
+    targets: HashMap<(String, u16), usize>,
 }
 
 struct Entry {
@@ -72,6 +77,22 @@ struct Entry {
 }
 
 impl Declared {
+    /// The entry of a host: the one a block defines, or that of this port.
+    fn find(&self, host: &str, port: u16) -> Option<usize> {
+        let host = host.to_ascii_lowercase();
+        let defined = self.hosts.get(&host).copied().filter(|index| self.groups[*index].defined.is_some());
+        defined.or_else(|| self.targets.get(&(host, port)).copied())
+    }
+
+    fn add(&mut self, entry: Entry) -> usize {
+        let index = self.groups.len();
+        let host = entry.host.to_ascii_lowercase();
+        self.hosts.entry(host.clone()).or_insert(index);
+        self.targets.insert((host, entry.port.unwrap_or(entry.default_port)), index);
+        self.groups.push(entry);
+        index
+    }
+
     /// The index of a group by the host and port that a computed `proxy_pass` came to.
     pub fn groups(self) -> Vec<GroupSpec> {
         self.groups.into_iter().map(Entry::spec).collect()
@@ -149,11 +170,7 @@ pub fn refer(call: &mut Call, authority: &[u8], default_port: u16) -> Option<usi
     let text = String::from_utf8_lossy(authority).into_owned();
     let span = call.span(0);
     let (host, port) = address(call, &text, "upstream")?;
-    let found = call.build.upstreams.groups.iter().position(|entry| {
-        entry.host.eq_ignore_ascii_case(&host)
-            && (entry.defined.is_some() || entry.port.is_none() || port.is_none() || entry.port == port)
-            && (entry.defined.is_some() || entry.port.or(port) == port && entry.default_port == default_port)
-    });
+    let found = call.build.upstreams.find(&host, port.unwrap_or(default_port));
     if let Some(index) = found {
         let entry = &mut call.build.upstreams.groups[index];
         if let (Some((_, defined)), Some(port)) = (&entry.defined, port) {
@@ -167,9 +184,7 @@ pub fn refer(call: &mut Call, authority: &[u8], default_port: u16) -> Option<usi
         entry.referred.get_or_insert(span);
         return Some(index);
     }
-    let entry = Entry { host, port, default_port, defined: None, referred: Some(span) };
-    call.build.upstreams.groups.push(entry);
-    Some(call.build.upstreams.groups.len() - 1)
+    Some(call.build.upstreams.add(Entry { host, port, default_port, defined: None, referred: Some(span) }))
 }
 
 /// Defines the group of an `upstream` block.
@@ -182,7 +197,8 @@ pub fn define(call: &mut Call, written: Written) {
     }
     let Written { servers, keepalive } = written;
     let spec = GroupSpec { name: name.clone().into(), host: name.clone(), port: None, servers, keepalive };
-    let same = call.build.upstreams.groups.iter_mut().find(|entry| entry.host.eq_ignore_ascii_case(&name));
+    let first = call.build.upstreams.hosts.get(&name.to_ascii_lowercase()).copied();
+    let same = first.map(|index| &mut call.build.upstreams.groups[index]);
     let finding = match same {
         None => {
             let entry = Entry {
@@ -192,7 +208,7 @@ pub fn define(call: &mut Call, written: Written) {
                 defined: Some((spec, span)),
                 referred: None,
             };
-            call.build.upstreams.groups.push(entry);
+            call.build.upstreams.add(entry);
             return;
         }
         Some(Entry { defined: Some((_, earlier)), .. }) => {
