@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::explain::{unexplained, within, words_of};
+use super::explain::{once, unexplained, within, words_of};
 use super::{Reader, Tree};
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::source::Span;
@@ -33,7 +33,8 @@ impl Doubts {
 /// keeps the reading that leaves less to tell.
 ///
 /// Returns the tree, what `examine` made of it, and all that is to be told: the mistakes of form,
-/// and of what `examine` found all that does not follow from others of them.
+/// and of what `examine` found all that does not follow from others of them; what is so in a file
+/// that is included often is told once.
 pub fn understand<'a, T>(
     reader: &Reader<'a>,
     examine: impl Fn(&Tree) -> (T, Vec<Diagnostic>),
@@ -48,7 +49,8 @@ pub fn understand<'a, T>(
     let doubts = doubts(&first.0, &first.3);
     let told = |(tree, made, mut mistakes, found): (Tree, T, Vec<Diagnostic>, Vec<Diagnostic>)| {
         mistakes.extend(found);
-        (tree, made, mistakes)
+        let told = once(&tree, mistakes);
+        (tree, made, told)
     };
     if doubts.is_empty() {
         return told(first);

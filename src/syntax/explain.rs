@@ -1,13 +1,14 @@
 //! Findings that follow from others, and are not told.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use bstr::ByteSlice;
 
 use super::doubts::errors;
 use super::{Directive, Tree};
 use crate::diagnostics::Diagnostic;
-use crate::source::Span;
+use crate::source::{Span, Text};
 
 /// Of what was found, all that does not follow from `mistakes` or from the rest of it.
 pub(super) fn unexplained(tree: &Tree, mistakes: &[Diagnostic], found: Vec<Diagnostic>) -> Vec<Diagnostic> {
@@ -15,6 +16,27 @@ pub(super) fn unexplained(tree: &Tree, mistakes: &[Diagnostic], found: Vec<Diagn
     let found: Vec<Diagnostic> =
         found.into_iter().filter(|found| malformed.holding(found.span()).is_none()).collect();
     absences(tree, mistakes, found)
+}
+
+/// What is found in a file as often as it is included, told once.
+pub(super) fn once(tree: &Tree, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut told: Vec<(Diagnostic, usize)> = Vec::with_capacity(found.len());
+    let mut known: HashMap<(*const Text, u32, &'static str, String), usize> = HashMap::new();
+    for found in found {
+        let text = Arc::as_ptr(&tree.sources.get(found.span().file).text);
+        let next = told.len();
+        match *known.entry((text, found.span().start, found.code, found.message.clone())).or_insert(next) {
+            first if first == next => told.push((found, 0)),
+            first if told[first].0.span().file == found.span().file => told.push((found, 0)),
+            first => told[first].1 += 1,
+        }
+    }
+    let noted = told.into_iter().map(|(found, more)| match more {
+        0 => found,
+        1 => found.note("the same is found where the file is included once more"),
+        more => found.note(format!("the same is found where the file is included {more} more times")),
+    });
+    noted.collect()
 }
 
 /// From a directive's name to the end of its last argument.

@@ -297,7 +297,7 @@ impl<'a> Readings<'a> {
     fn end_instead(&mut self, at: usize, statement: &Seen, reading: Reading) {
         let as_simple = self.refused(statement, false, reading);
         let wanted = self.refused(statement, true, reading) && !as_simple;
-        if as_simple || statement.name.is_empty() || !(wanted || !self.is_followed_by_block(at, statement)) {
+        if as_simple || statement.name.is_empty() || !wanted && self.is_followed_by_block(at, statement) {
             return;
         }
         let cost = if wanted { cost::OPEN_WHERE_WANTED } else { cost::CHANGE };
