@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnostics::{Diagnostic, Severity};
+use crate::diagnostics::{DependsOn, Diagnostic, Severity};
 use crate::directive::{Catalogue, Context};
 use crate::features::Options;
 use crate::model::{self, Model};
@@ -70,12 +70,16 @@ impl Paths {
 }
 
 impl Read {
-    /// Whether it holds errors of the text itself or of this machine's files.
+    /// Makes warnings of what depends on the machine. What is missing is told again by whoever needs
+    /// it: a cache that is not served needs no directory.
+    pub fn to_serve(mut self) -> Read {
+        for found in self.found.iter_mut().filter(|found| found.depends_on != DependsOn::Text) {
+            found.severity = found.severity.min(Severity::Warning);
+        }
+        self
+    }
+
     pub fn has_errors(&self) -> bool {
-        use crate::diagnostics::DependsOn;
-        let counts = |found: &&Diagnostic| {
-            found.severity == Severity::Error && found.depends_on != DependsOn::Resolver
-        };
-        self.found.iter().any(|found| counts(&found))
+        self.found.iter().any(|found| found.severity == Severity::Error)
     }
 }

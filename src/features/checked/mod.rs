@@ -20,6 +20,7 @@ mod images;
 mod limits;
 mod links;
 mod locations;
+mod machine;
 mod mail;
 mod process;
 mod referer;
@@ -90,6 +91,7 @@ static AFTERWARDS: &[fn(&Whole, &mut Build)] = &[
     charset::afterwards,
     process::afterwards,
     users::afterwards,
+    machine::afterwards,
     locations::afterwards,
     syslog::afterwards,
     hashes::afterwards,
