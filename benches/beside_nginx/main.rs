@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench beside_nginx` builds wsproxy as users get it and prints a table. Words behind `--`
 //! choose scenarios (`messages-100`, `handshakes`, …); `--rounds 9` asks for more patience,
-//! `--profile quick` for a build that links faster, `--only wsproxy,nginx` for fewer rows.
+//! `--profile quick` for a build that links faster, `--wsproxy PATH` for a program that is there already,
+//! `--only wsproxy,nginx` for fewer columns.
 //!
 //! One worker of each proxy shares the first processor; the load and the upstream have the second. Each
 //! scenario runs for all proxies in turn, again and again, and the medians count. What is compared is the
@@ -30,6 +31,7 @@ const PINNED: &str = "BESIDE_NGINX_PINNED";
 struct Options {
     rounds: usize,
     profile: String,
+    wsproxy: Option<String>,
     only: Vec<String>,
     scenarios: Vec<String>,
 }
@@ -74,6 +76,7 @@ fn read_options(words: &mut Vec<String>) -> Options {
     };
     Options {
         rounds: value("--rounds").map_or(5, |rounds| rounds.parse().expect("--rounds is a number")),
+        wsproxy: value("--wsproxy"),
         profile: value("--profile").unwrap_or("release".to_owned()),
         only: value("--only").map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect()),
         scenarios: std::mem::take(words),
@@ -88,7 +91,10 @@ fn run(options: &Options) -> Result<(), String> {
         let names: Vec<&str> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         return Err(format!("no such scenario; there are {}", names.join(", ")));
     }
-    let wsproxy = proxies::build(&options.profile)?;
+    let wsproxy = match &options.wsproxy {
+        Some(program) => program.clone(),
+        None => proxies::build(&options.profile)?,
+    };
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let upstream = upstream::start()?;
     let place = Place { directory: directory.path(), upstream: upstream.port, wsproxy: &wsproxy };

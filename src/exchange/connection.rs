@@ -103,7 +103,7 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     // A task of its own: what a request needed is not kept for as long as a tunnel lasts.
     match done {
         Some(Done::Tunnel(tunnel)) => {
-            tokio::task::spawn_local(tunnel.run(worker, side, client.permit));
+            tokio::task::spawn_local(tunnel.run(&worker, side, client.permit));
         }
         Some(Done::Echo(echo)) => {
             tokio::task::spawn_local(echo.run(worker, side, client.permit));

@@ -12,7 +12,6 @@ use super::answer::{Done, Reply};
 use super::finale::Finale;
 use super::head::{self, Head, Length, Persistence};
 use super::life::Exchange;
-use super::upgrade::ending;
 use super::worker::{Permit, Worker};
 
 impl Exchange<'_> {
@@ -88,7 +87,7 @@ pub struct Echo {
 impl Echo {
     /// Echoes until one side ends.
     pub async fn run(self, worker: Rc<Worker>, client: Side<Stream>, permit: Option<Permit>) {
-        let drain = ending(worker.shared.drain.subscribe());
+        let drain = worker.ending.begun();
         let Echo { mut finale, limits } = self;
         let echoed = hub::echo(client.stream, client.early, limits, drain).await;
         finale.count_sent(echoed.bytes);

@@ -1,10 +1,9 @@
 //! Switching protocols: whether a 101 was asked for, and the tunnel behind it.
 
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::FutureExt;
 
 use crate::features::Set;
 use crate::features::error_log::Level;
@@ -18,7 +17,7 @@ use super::finale::Finale;
 use super::forward::Asked;
 use super::head::{Head, Persistence};
 use super::life::Exchange;
-use super::worker::{Drain, Permit, Worker};
+use super::worker::{Permit, Worker};
 
 /// The longest token of an `Upgrade` that is compared.
 const LONGEST_PROTOCOL: usize = 64;
@@ -122,23 +121,25 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
-    /// Joins both sides until one ends; `client` comes with what was read behind its head.
-    pub async fn run(self, worker: Rc<Worker>, client: Side<Stream>, permit: Option<Permit>) {
+    /// Joins both sides until one ends; `client` comes with what was read behind its head. Not an `async`
+    /// function, which would keep room for its arguments beside what it makes of them, for each idle tunnel.
+    pub fn run(
+        self,
+        worker: &Worker,
+        client: Side<Stream>,
+        permit: Option<Permit>,
+    ) -> impl Future<Output = ()> + use<> {
         let Tunnel { upstream, limits, group, picked, mut finale } = self;
         let early_down = upstream.early.len() as u64;
-        let drain = ending(worker.shared.drain.subscribe());
-        let (closing, client, upstream) = tunnel::relay(client, upstream, limits, drain).await;
-        drop((client, upstream));
-        group.release(&picked, Outcome::Success);
-        finale.count(&closing, early_down);
-        finale.tell(&closing);
-        finale.write();
-        drop(permit);
+        tunnel::relay(client, upstream, limits, worker.ending.begun()).map(
+            move |(closing, client, upstream)| {
+                drop((client, upstream));
+                group.release(&picked, Outcome::Success);
+                finale.count(&closing, early_down);
+                finale.tell(&closing);
+                finale.write();
+                drop(permit);
+            },
+        )
     }
-}
-
-/// Ready when everything has to end.
-pub async fn ending(mut drain: watch::Receiver<Drain>) {
-    // Its sender lives as long as the process.
-    let _ = drain.wait_for(|drain| *drain == Drain::Ending).await;
 }

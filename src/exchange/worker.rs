@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::request::Request;
+use crate::tunnel::Ending;
 use crate::upstream::{Group, GroupSpec};
 
 use super::Live;
@@ -56,6 +57,8 @@ impl Shared {
 pub struct Worker {
     pub shared: Arc<Shared>,
     pub pool: Pool,
+    /// Begins when everything has to end: [`Drain::Ending`].
+    pub ending: Rc<Ending>,
     /// Connections and tunnels that are open here.
     pub open: Cell<usize>,
     /// Groups made for addresses that requests have named.
@@ -71,6 +74,7 @@ impl Worker {
         Worker {
             shared,
             pool: Pool::default(),
+            ending: Rc::default(),
             open: Cell::new(0),
             computed: RefCell::default(),
             requests: RefCell::default(),

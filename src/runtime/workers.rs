@@ -10,12 +10,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::exchange::{Accepted, Drain, Shared, Worker, serve, tell};
 use crate::features::error_log::Level;
 use crate::net::{AcceptTrouble, Address, Listener, Listening, Stream, accept_trouble};
+use crate::tunnel::Ending;
 
 use super::StartError;
 use super::listeners::Route;
@@ -82,6 +83,7 @@ struct Accepting {
 
 async fn work(shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
     let worker = Rc::new(Worker::new(shared.clone()));
+    tokio::task::spawn_local(pass_on_the_end(shared.drain.subscribe(), worker.ending.clone()));
     let mut drain = shared.drain.subscribe();
     let mut accepting = Accepting::default();
     let mut sweep = tokio::time::interval(SWEEP);
@@ -100,6 +102,12 @@ async fn work(shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
     }
     while worker.open.get() > 0 {
         tokio::time::sleep(DRAIN_CHECK).await;
+    }
+}
+
+async fn pass_on_the_end(mut drain: watch::Receiver<Drain>, ending: Rc<Ending>) {
+    if drain.wait_for(|drain| *drain == Drain::Ending).await.is_ok() {
+        ending.begin();
     }
 }
 

@@ -20,8 +20,8 @@ pub(super) struct Flow {
     taken: usize,
     /// The sink may keep bytes to itself that it only sends when told to: TLS does.
     unflushed: bool,
-    /// The source gives no more.
-    end: Option<Why>,
+    /// The source gives no more, or the sink takes none: why.
+    pub end: Option<Why>,
     /// Bytes read.
     pub received: u64,
     /// Bytes the sink took, with those that were there from the start.
@@ -29,7 +29,7 @@ pub(super) struct Flow {
 }
 
 /// How far a direction got.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// The source has nothing more for now, and the sink has all of it.
     Idle,
@@ -37,10 +37,10 @@ pub(super) enum Turn {
     Blocked,
     /// There may be more at once; the task is woken again.
     Unfinished,
-    /// The source gives no more, and the sink has all of it.
-    Ended(Why),
-    /// The sink failed.
-    Broken(io::Error),
+    /// The source gives no more, and the sink has all of it: see [`Flow::end`].
+    Ended,
+    /// The sink failed: see [`Flow::end`].
+    Broken,
 }
 
 impl Flow {
@@ -61,7 +61,10 @@ impl Flow {
     {
         match self.poll(cx, from, to, buffer) {
             Poll::Ready(Ok(turn)) => turn,
-            Poll::Ready(Err(error)) => Turn::Broken(error),
+            Poll::Ready(Err(error)) => {
+                self.end = Some(Why::WriteFailed(error));
+                Turn::Broken
+            }
             Poll::Pending => Turn::Blocked,
         }
     }
@@ -99,16 +102,12 @@ impl Flow {
                 }
             }
         }
-        if self.end.is_some() {
-            ready!(self.poll_flush(cx, to))?;
+        if self.end.is_none() {
+            cx.waker().wake_by_ref();
+            return Poll::Ready(Ok(Turn::Unfinished));
         }
-        Poll::Ready(Ok(match self.end.take() {
-            Some(why) => Turn::Ended(why),
-            None => {
-                cx.waker().wake_by_ref();
-                Turn::Unfinished
-            }
-        }))
+        ready!(self.poll_flush(cx, to))?;
+        Poll::Ready(Ok(Turn::Ended))
     }
 
     /// Writes what was just read; what the sink does not take is held.

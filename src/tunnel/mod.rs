@@ -6,10 +6,12 @@
 
 mod bytes;
 mod closing;
+mod ending;
 mod limits;
 mod relay;
 
 pub use closing::{Closing, Who, Why};
+pub use ending::{Begun, Ending};
 pub use limits::{Limit, Limits};
 pub use relay::{Relay, Side, relay};
 

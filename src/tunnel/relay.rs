@@ -1,6 +1,5 @@
 //! Both directions, one clock, and when it is over.
 
-use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -71,7 +70,7 @@ pin_project! {
         upward: Flow,
         downward: Flow,
         // The side that cannot be written to any more, but may have sent something before.
-        broken: Option<(Who, io::Error)>,
+        broken: Option<Who>,
         limits: Arc<Limits>,
         began: Instant,
         // When something last happened, in either direction.
@@ -125,32 +124,34 @@ where
             return Some((Who::Proxy, Why::Drained));
         }
         let (client, upstream) = this.streams.as_mut()?;
-        let broken = this.broken.as_ref().map(|(who, _)| *who);
         let before = this.upward.total() + this.downward.total();
         let (up, down) = borrow_buffer(|buffer| {
-            let up = match broken {
+            let up = match this.broken {
                 Some(Who::Upstream) => Turn::Idle,
                 _ => this.upward.turn(cx, client, upstream, buffer),
             };
-            let down = match broken {
+            let down = match this.broken {
                 Some(Who::Client) => Turn::Idle,
                 _ => this.downward.turn(cx, upstream, client, buffer),
             };
             (up, down)
         });
-        // A broken side's time for last words counts from when it broke.
-        let broke = matches!(up, Turn::Broken(_)) || matches!(down, Turn::Broken(_));
-        if broke || this.upward.total() + this.downward.total() != before {
+        if this.upward.total() + this.downward.total() != before {
             *this.moved = Instant::now();
         }
-        let blocked = Blocked { up: matches!(up, Turn::Blocked), down: matches!(down, Turn::Blocked) };
-        if let Some(end) = settle(this.broken, up, down) {
-            return Some(end);
+        if matches!(up, Turn::Ended | Turn::Broken) || matches!(down, Turn::Ended | Turn::Broken) {
+            if let Some(who) = settle(*this.broken, up, down) {
+                return Some((who, blame(who, this.upward, this.downward)));
+            }
+            // Its time for last words begins.
+            *this.broken = Some(if up == Turn::Broken { Who::Upstream } else { Who::Client });
+            *this.moved = Instant::now();
         }
-        let (limit, wait) = blocked.shortest_wait(this.broken.as_ref().map(|(who, _)| *who), this.limits);
+        let blocked = Blocked { up: up == Turn::Blocked, down: down == Turn::Blocked };
+        let (limit, wait) = blocked.shortest_wait(*this.broken, this.limits);
         let deadline = *this.moved + limit.min(LONGEST_WAIT);
-        expired(this.clock, cx, deadline).then(|| match this.broken.take() {
-            Some((who, error)) => (who, Why::WriteFailed(error)),
+        expired(this.clock, cx, deadline).then(|| match *this.broken {
+            Some(who) => (who, blame(who, this.upward, this.downward)),
             None => wait.over(),
         })
     }
@@ -170,24 +171,27 @@ fn expired(mut clock: Pin<&mut Sleep>, cx: &mut Context<'_>, deadline: Instant) 
     false
 }
 
-/// Whether it is over, now that each direction got as far as it could.
-fn settle(broken: &mut Option<(Who, io::Error)>, up: Turn, down: Turn) -> Option<(Who, Why)> {
+/// Whose doing the end is, if this is it, now that a direction is over. It goes on for a side that has just
+/// broken: the other direction may have something of it yet.
+fn settle(broken: Option<Who>, up: Turn, down: Turn) -> Option<Who> {
     match (up, down) {
-        (Turn::Ended(why), _) if broken.is_none() => Some((Who::Client, why)),
-        (_, Turn::Ended(why)) if broken.is_none() => Some((Who::Upstream, why)),
-        (Turn::Ended(_) | Turn::Broken(_), _) | (_, Turn::Ended(_) | Turn::Broken(_)) if broken.is_some() => {
-            broken.take().map(|(who, error)| (who, Why::WriteFailed(error)))
-        }
-        (Turn::Broken(error), Turn::Broken(_)) => Some((Who::Upstream, Why::WriteFailed(error))),
-        (Turn::Broken(error), _) => {
-            *broken = Some((Who::Upstream, error));
-            None
-        }
-        (_, Turn::Broken(error)) => {
-            *broken = Some((Who::Client, error));
-            None
-        }
+        _ if broken.is_some() => broken,
+        (Turn::Ended, _) => Some(Who::Client),
+        (_, Turn::Ended) => Some(Who::Upstream),
+        (Turn::Broken, Turn::Broken) => Some(Who::Upstream),
         _ => None,
+    }
+}
+
+/// What `who` did: it could not be written to, or it sent its last byte.
+fn blame(who: Who, upward: &mut Flow, downward: &mut Flow) -> Why {
+    let (from, to) = match who {
+        Who::Client => (upward, downward),
+        _ => (downward, upward),
+    };
+    match to.end.take() {
+        Some(why @ Why::WriteFailed(_)) => why,
+        _ => from.end.take().unwrap_or(Why::Eof),
     }
 }
 
