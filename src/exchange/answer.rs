@@ -6,6 +6,7 @@ use crate::features::client::Lingering;
 use crate::http1::{Method, Version, framing, status};
 use crate::request::Root;
 
+use super::conditions::condition;
 use super::echo::Echo;
 use super::head::{self, Head, Length, Persistence};
 use super::io::{WriteError, write_all};
@@ -85,8 +86,24 @@ impl Exchange<'_> {
 
     async fn text(&mut self, status: u16, text: &[u8]) -> Done {
         let settings = self.settings.clone();
+        if self.status_override.unwrap_or(status) == 200 {
+            match condition(&self.request.head.headers, None, None) {
+                Some(304) => return self.not_modified().await,
+                Some(status) => return self.page(status, None).await,
+                None => {}
+            }
+        }
         let content_type = settings.files.content_type(&self.request.target.path).clone();
         self.send(status, Some(&content_type), None, text).await
+    }
+
+    async fn not_modified(&mut self) -> Done {
+        self.begin(&Head { status: 304, persistence: self.persistence(), ..Head::default() });
+        let settings = self.settings.clone();
+        let mut out = std::mem::take(&mut self.request.reply.head);
+        head::end(self.request, &settings, 304, &mut out);
+        self.request.reply.head = out;
+        self.finish(b"").await
     }
 
     /// Sends a whole reply.

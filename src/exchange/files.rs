@@ -13,6 +13,7 @@ use crate::http1::{Known, Method, escape, write_field};
 use crate::net::numbered;
 
 use super::answer::{Done, Reply};
+use super::conditions::condition;
 use super::head::{Head, Length};
 use super::life::Exchange;
 use super::report::Shown;
@@ -54,8 +55,11 @@ impl Exchange<'_> {
         };
         // A page in place of an error is not a file that a client may have already.
         let plain = self.status_override.is_none_or(|status| status == 200);
-        if plain && self.is_not_modified(&found) {
-            return Ok(self.send_head(&found, 304).await);
+        let modified = UNIX_EPOCH + Duration::from_secs(found.modified.1);
+        match condition(&self.request.head.headers, Some(modified), Some(&found.etag)).filter(|_| plain) {
+            Some(304) => return Ok(self.send_head(&found, 304).await),
+            Some(status) => return Err(Reply::Status(status)),
+            None => {}
         }
         let done = self.send_head(&found, 200).await;
         let bodiless = method == Method::Head || !matches!(done, Done::Replied);
@@ -112,18 +116,6 @@ impl Exchange<'_> {
         let message = format!("open() \"{}\" failed ({})", Shown(path), numbered(error));
         self.report(Level::Error, format_args!("{message}"));
         Reply::Status(status)
-    }
-
-    /// `If-None-Match`, else `If-Modified-Since` to the second (`if_modified_since exact`).
-    fn is_not_modified(&self, found: &Found) -> bool {
-        let headers = &self.request.head.headers;
-        if let Some(tags) = headers.first(Known::IfNoneMatch) {
-            let weak = |tag: &[u8]| tag.strip_prefix(b"W/").unwrap_or(tag) == found.etag.as_bytes();
-            return tags == b"*" || tags.split(|byte| *byte == b',').any(|tag| weak(tag.trim_ascii()));
-        }
-        let since = headers.first(Known::IfModifiedSince).and_then(|text| std::str::from_utf8(text).ok());
-        let since = since.and_then(|text| httpdate::parse_http_date(text).ok());
-        since == Some(UNIX_EPOCH + Duration::from_secs(found.modified.1))
     }
 
     async fn send_head(&mut self, found: &Found, status: u16) -> Done {

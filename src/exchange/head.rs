@@ -88,7 +88,7 @@ pub fn begin(head: &Head, settings: &Settings, out: &mut Vec<u8>) {
     if !head.has_date {
         write_field(b"Date", clock::now().http.as_bytes(), out);
     }
-    if let Some(content_type) = head.content_type {
+    if let Some(content_type) = head.content_type.filter(|text| !text.is_empty()) {
         write_field(b"Content-Type", content_type, out);
     }
     if let Length::Known(length) = head.length {

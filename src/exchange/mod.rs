@@ -7,6 +7,7 @@
 mod accel;
 mod answer;
 mod body;
+mod conditions;
 mod connection;
 mod download;
 mod echo;

@@ -6,6 +6,7 @@ mod check;
 mod command_line;
 mod differential;
 mod layers;
+mod pages;
 mod signals;
 mod support;
 mod websocket;

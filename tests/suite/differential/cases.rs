@@ -37,7 +37,10 @@ cases! {
     client_max_body_size_chunked
     client_timeouts
     comments_and_quotes
+    conditional_files
+    conditional_texts
     connect_method
+    default_types
     error_page
     error_page_bad_request
     error_page_upstream
@@ -72,6 +75,7 @@ cases! {
     methods
     pipelining
     proxy_connection_header
+    proxy_defaults
     proxy_host_default
     proxy_http_version_1_0
     proxy_pass_named_and_regex
@@ -85,6 +89,8 @@ cases! {
     proxy_response_headers
     proxy_set_header_inheritance
     proxy_set_header_values
+    proxy_unix_and_schemes
+    ranges
     recursive_error_pages
     redirect_port
     request_bodies_unread

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -38,6 +38,7 @@ pub fn run(kind: Kind, case: &Path, site: &str, script: &Script) -> Outcome {
     let mut place = Place::beside(case);
     let upstreams: Vec<Origin> = (0..3).map(|index| upstream(&mut place, index, site, script)).collect();
     copy_includes(case, &place);
+    pin_times(&case.join("www"));
     let mut server = Server::start(kind, place, site);
     let mut outcome = Outcome { text: String::new(), complaints: Vec::new(), logs: String::new() };
 
@@ -115,6 +116,20 @@ fn copy_includes(case: &Path, place: &Place) {
         let name = path.file_name().and_then(|name| name.to_str()).expect("a file name");
         if path.is_file() && !["exchange.http", "differs.diff", "site.conf"].contains(&name) {
             place.write(name, &fs::read_to_string(&path).expect("an included file"));
+        }
+    }
+}
+
+/// Gives the files of a case one and the same time, wherever and whenever they were checked out.
+fn pin_times(directory: &Path) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800);
+    for entry in fs::read_dir(directory).into_iter().flatten() {
+        let path = entry.expect("a directory entry").path();
+        if path.is_dir() {
+            pin_times(&path);
+        } else if path.metadata().and_then(|found| found.modified()).expect("a time") != time {
+            let file = fs::File::options().append(true).open(&path).expect("a file of the case");
+            file.set_modified(time).expect("setting a time");
         }
     }
 }

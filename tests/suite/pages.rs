@@ -1,0 +1,66 @@
+//! What the pages for newcomers show is so.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::support::server::Place;
+
+fn page(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("a page")
+}
+
+/// What stands in the block of code that begins with `first`.
+fn block<'a>(page: &'a str, first: &str) -> &'a str {
+    let at = page.find(first).unwrap_or_else(|| panic!("no block that begins with `{first}`"));
+    let rest = &page[at + first.len()..];
+    rest.split_once("\n```").expect("the end of the block").0.trim_start_matches('\n')
+}
+
+#[test]
+fn check_says_what_the_readme_shows() {
+    let readme = page("README.md");
+    let shown = block(&readme, "$ cargo run --release -- check fixtures/typos.conf");
+    let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
+        .args(["check", "fixtures/typos.conf"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("the binary");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), shown);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn the_readmes_configuration_is_one() {
+    let readme = page("README.md");
+    let place = Place::new();
+    let path = place.write("nginx.conf", block(&readme, "```nginx"));
+    for program in ["nginx", env!("CARGO_BIN_EXE_wsproxy")] {
+        let mut command = Command::new(program);
+        command.args(["-t", "-q", "-e", "stderr", "-g", "pid pid;"]);
+        let output =
+            command.arg("-p").arg(place.value("DIR")).arg("-c").arg(&path).output().expect("a program");
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// Every test that `docs/differences.md` names exists, and every case that differs is named there.
+#[test]
+fn differences_name_their_tests() {
+    let differences = page("docs/differences.md");
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/nginx");
+    let named =
+        differences.split("fixtures/nginx/").skip(1).map(|rest| rest.split('`').next().unwrap_or(rest));
+    let named: Vec<_> = named.collect();
+    for name in &named {
+        assert!(cases.join(name).join("differs.diff").exists(), "fixtures/nginx/{name} does not differ");
+    }
+    for entry in fs::read_dir(&cases).expect("fixtures/nginx") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        let differs = path.join("differs.diff").exists();
+        assert!(!differs || named.contains(&name), "docs/differences.md does not say why {name} differs");
+    }
+    for test in differences.split("`websocket::").skip(1).filter_map(|rest| rest.split('`').next()) {
+        let written = page("tests/suite/websocket.rs").contains(&format!("fn {test}()"));
+        assert!(written, "there is no test websocket::{test}");
+    }
+}
