@@ -1,12 +1,15 @@
 //! What went wrong, told in nginx's manner: a message, and whose request it was about.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use crate::features::error_log::{Level, Settings};
 use crate::request::Request;
 
 /// Bytes of a request line or a host that a message shows.
 const SHOWN: usize = 512;
+
+/// Bytes of most contexts, so that they are written without growing.
+const CONTEXT: usize = 256;
 
 /// Tells about a request: `message, client: …, server: …, request: "…", host: "…"`.
 pub fn report(settings: &Settings, level: Level, request: &Request, message: impl fmt::Display) {
@@ -38,7 +41,10 @@ pub fn tell(settings: &Settings, level: Level, connection: u64, message: fmt::Ar
 
 /// Whose request something was about, as [`report`] puts it behind a message.
 pub fn context(request: &Request) -> String {
-    Context { request }.to_string()
+    let mut text = String::with_capacity(CONTEXT);
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{}", Context { request });
+    text
 }
 
 struct Context<'a> {
@@ -48,11 +54,11 @@ struct Context<'a> {
 impl fmt::Display for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let request = self.request;
-        let peer = match &request.connection.peer {
-            crate::net::Address::Ip(address) => address.ip().to_string(),
-            other => other.to_string(),
-        };
-        write!(f, ", client: {peer}, server: {}", Shown(&request.server_name))?;
+        match &request.connection.peer {
+            crate::net::Address::Ip(address) => write!(f, ", client: {}", address.ip())?,
+            other => write!(f, ", client: {other}")?,
+        }
+        write!(f, ", server: {}", Shown(&request.server_name))?;
         if !request.head.line().is_empty() {
             write!(f, ", request: \"{}\"", Shown(request.head.line()))?;
         }
@@ -77,15 +83,31 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = &self.0[..self.0.len().min(SHOWN)];
         for chunk in cut.utf8_chunks() {
-            for letter in chunk.valid().chars() {
-                match letter {
-                    '"' => f.write_str("\\x22")?,
-                    letter if letter.is_control() => write!(f, "\\x{:02X}", u32::from(letter))?,
-                    letter => write!(f, "{letter}")?,
+            let mut parts =
+                chunk.valid().split_inclusive(|letter: char| letter == '"' || letter.is_control());
+            parts.try_for_each(|part| match part.chars().next_back() {
+                Some(last) if last == '"' || last.is_control() => {
+                    f.write_str(&part[..part.len() - last.len_utf8()])?;
+                    write!(f, "\\x{:02X}", u32::from(last))
                 }
-            }
+                _ => f.write_str(part),
+            })?;
             chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?;
         }
         if cut.len() < self.0.len() { f.write_str("…") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_sent_cannot_pass_for_a_line_of_the_log() {
+        assert_eq!(Shown(b"GET /a?b HTTP/1.1").to_string(), "GET /a?b HTTP/1.1");
+        assert_eq!(Shown(b"a\"b\n\"c\x7f").to_string(), "a\\x22b\\x0A\\x22c\\x7F");
+        assert_eq!(Shown("grüße\u{85}".as_bytes()).to_string(), "grüße\\x85");
+        assert_eq!(Shown(b"\xffa\"").to_string(), "\\xFFa\\x22");
+        assert_eq!(Shown(&[b'a'; 600]).to_string(), format!("{}…", "a".repeat(SHOWN)));
     }
 }
