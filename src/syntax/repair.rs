@@ -170,9 +170,40 @@ struct Reading {
     late: u64,
 }
 
-/// Whether a line is not as far to the right as the lines of a block are, or its first line is.
-fn is_outside(statement: &Seen, opener: &Seen, frame: Frame) -> bool {
-    statement.indent <= opener.indent || frame.inside.is_some_and(|inside| statement.indent < inside)
+/// How a text is indented.
+#[derive(Clone, Copy)]
+struct Style {
+    /// Columns that make no difference: half of what a block is indented by.
+    tolerance: u32,
+    /// Most blocks are not indented, so that columns tell nothing.
+    flat: bool,
+}
+
+impl Style {
+    fn of(seen: &[Seen]) -> Style {
+        let written = || seen.iter().filter(|seen| seen.what != What::Comment);
+        let blocks = written()
+            .zip(written().skip(1))
+            .filter(|(block, inside)| block.what == What::Open && inside.first);
+        let mut steps: HashMap<u32, usize> = HashMap::new();
+        for (block, inside) in blocks {
+            *steps.entry(inside.indent.saturating_sub(block.indent)).or_default() += 1;
+        }
+        let not = steps.remove(&0).unwrap_or(0);
+        let indented: usize = steps.values().sum();
+        let usual = steps.iter().max_by_key(|(step, count)| (**count, u32::MAX - **step));
+        Style { tolerance: usual.map_or(2, |(step, _)| step / 2), flat: not > indented }
+    }
+
+    fn even(self, left: u32, right: u32) -> bool {
+        left.abs_diff(right) <= self.tolerance
+    }
+
+    /// Whether a line is not as far to the right as the lines of a block are, or its first line is.
+    fn is_outside(self, statement: &Seen, opener: &Seen, frame: Frame) -> bool {
+        let less = |inside: u32| statement.indent + self.tolerance < inside;
+        !self.flat && (statement.indent <= opener.indent || frame.inside.is_some_and(less))
+    }
 }
 
 impl Reading {
@@ -189,6 +220,7 @@ struct Readings<'a> {
     /// The statements, and behind them those that a missing `{` would make.
     seen: &'a [Seen],
     count: usize,
+    style: Style,
     outer: Option<&'a [u8]>,
     hints: &'a dyn Hints,
     frames: Vec<Frame>,
@@ -207,6 +239,7 @@ impl<'a> Readings<'a> {
         Readings {
             seen,
             count,
+            style: Style::of(&seen[..count]),
             outer,
             hints,
             frames: vec![root],
@@ -315,7 +348,7 @@ impl<'a> Readings<'a> {
     fn close_before(&mut self, at: usize, statement: &Seen, reading: Reading) -> Option<Reading> {
         let frame = self.frames[reading.top as usize];
         let opener = self.seen.get(frame.opener as usize)?;
-        let outside = statement.first && is_outside(statement, opener, frame);
+        let outside = statement.first && self.style.is_outside(statement, opener, frame);
         let refused = || {
             statement.what != What::Close && self.refused(statement, statement.what == What::Open, reading)
         };
@@ -338,7 +371,7 @@ impl<'a> Readings<'a> {
         let frame = self.frames[reading.top as usize];
         let Some(opener) = self.seen.get(frame.opener as usize) else { return };
         let odd = match statement.first {
-            true if statement.indent == opener.indent => 0,
+            true if self.style.flat || self.style.even(statement.indent, opener.indent) => 0,
             true => cost::CLOSE_UNEVEN,
             false if statement.line == opener.line => 0,
             false => cost::CLOSE_WITHIN_LINE,
@@ -357,15 +390,15 @@ impl<'a> Readings<'a> {
         }
         let frame = self.frames[reading.top as usize];
         let opener = self.seen.get(frame.opener as usize);
-        let outside = opener.is_some_and(|opener| is_outside(statement, opener, frame));
+        let outside = opener.is_some_and(|opener| self.style.is_outside(statement, opener, frame));
         let even = match frame.inside {
-            Some(inside) => inside == statement.indent,
+            Some(inside) => self.style.flat || self.style.even(inside, statement.indent),
             None => !outside || self.is_flat(frame),
         };
         if !even {
             placed.cost += cost::UNEVEN;
         }
-        if outside && frame.inside.is_some_and(|inside| inside != statement.indent) {
+        if outside && frame.inside.is_some_and(|inside| !self.style.even(inside, statement.indent)) {
             placed.cost += cost::OUTSIDE;
         }
         if frame.inside.is_none() {
