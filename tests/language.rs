@@ -117,9 +117,8 @@ fn in_order(tree: &Tree, items: &[NodeId], from: u32, to: u32) -> bool {
     let mut at = from;
     items.iter().map(|id| tree.get(*id)).all(|directive| {
         let span = directive.span;
-        let words = std::iter::once(&directive.name).chain(&directive.args);
-        let ordered = words
-            .fold(Some(span.start), |at, word| at.filter(|at| *at <= word.span.start).map(|_| word.span.end));
+        let mut words = std::iter::once(&directive.name).chain(&directive.args);
+        let ordered = words.try_fold(span.start, |at, word| (at <= word.span.start).then_some(word.span.end));
         let inside = match &directive.body {
             Body::Block { open, close, items } => {
                 open.start <= open.end

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::features::error_log::Level;
 use crate::features::{headers, variables};
-use crate::http1::{Known, Method, escape, write_field};
+use crate::http1::{Method, escape, write_field};
 use crate::net::numbered;
 
 use super::answer::{Done, Reply};

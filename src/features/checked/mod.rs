@@ -2,7 +2,7 @@
 //!
 //! One file per subject, with its rows; a module that comes to be served takes its rows along into
 //! its feature. Some things can only be said when the whole configuration is known: those are the
-//! functions of [`AFTERWARDS`].
+//! functions of `AFTERWARDS`.
 
 mod address;
 mod browser;
