@@ -1,6 +1,7 @@
 //! `geo` and what stands in it: `ngx_http_geo`.
 
-use std::net::Ipv4Addr;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::variables::Protocol;
@@ -31,6 +32,7 @@ fn check(call: &mut Call) {
         call.build.variables.slot(name);
     }
     let (mut ranges, mut networks) = (false, false);
+    let mut values: HashMap<(IpAddr, u8), &Word> = HashMap::new();
     let lines: Vec<&Directive> = call.lines().collect();
     for line in lines {
         match &line.args[..] {
@@ -45,6 +47,9 @@ fn check(call: &mut Call) {
             [_] => {
                 networks |= !ranges;
                 entry(call, line, ranges);
+                if !ranges {
+                    repeated(call, line, &mut values);
+                }
             }
             _ => {
                 let message = "invalid number of the geo parameters";
@@ -69,6 +74,17 @@ fn entry(call: &mut Call, line: &Directive, ranges: bool) {
         true => {}
         false => network(call, key),
     }
+}
+
+/// A network that has a value already: the new one counts.
+fn repeated<'a>(call: &mut Call, line: &'a Directive, values: &mut HashMap<(IpAddr, u8), &'a Word>) {
+    let (Some(network), Some(value)) = (values::cidr(&line.name.value), line.args.first()) else { return };
+    let Some(old) = values.insert((network.address, network.prefix), value) else { return };
+    let message = format!(
+        "duplicate network \"{}\", value: \"{}\", old value: \"{}\"",
+        line.name.value, value.value, old.value
+    );
+    call.say(Diagnostic::warning("duplicate-value", line.name.span, message).also(old.span, "the old value"));
 }
 
 fn is_range(word: &[u8]) -> bool {

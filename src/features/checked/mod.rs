@@ -10,6 +10,7 @@ mod buffers;
 mod cache;
 mod charset;
 mod cookies;
+mod deprecated;
 mod expires;
 mod files;
 mod gateways;
@@ -92,6 +93,7 @@ static AFTERWARDS: &[fn(&Whole, &mut Build)] = &[
     process::afterwards,
     users::afterwards,
     machine::afterwards,
+    deprecated::afterwards,
     locations::afterwards,
     syslog::afterwards,
     hashes::afterwards,
