@@ -58,7 +58,7 @@ struct Serve {
 
 impl Loader for Serve {
     fn load(&self) -> Result<Loaded, Vec<String>> {
-        let read = self.paths.read(&self.flags).into_served();
+        let read = self.paths.read(&self.flags).infor_servingd();
         let sources = &read.tree.sources;
         let serious = |found: &&Diagnostic| found.severity > Severity::Info;
         let shown: Vec<Diagnostic> = read.found.iter().filter(serious).cloned().collect();
