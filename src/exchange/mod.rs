@@ -1,7 +1,7 @@
 //! Requests and their replies: from a connection's first byte to the line in the access log.
 //!
 //! `connection` reads heads, `life` is the page where a request's fate is decided, `forward` asks
-//! upstreams, `upgrade` makes tunnels, `reply` answers from here. What moves beside a `Model` is in
+//! upstreams, `upgrade` makes tunnels, `answer` answers from here. What moves beside a `Model` is in
 //! `live` (for all workers) and `worker` (for one).
 
 mod accel;

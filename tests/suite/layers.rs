@@ -51,6 +51,46 @@ fn imports_point_to_lower_rooms() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A foreign crate that would be felt everywhere has one door: where it may be named.
+const DOORS: &[(&str, &str)] = &[
+    ("nom", "syntax/words.rs"),
+    ("nom_locate", "syntax/words.rs"),
+    ("annotate_snippets", "diagnostics/text.rs"),
+    ("httparse", "http1/"),
+    ("tokio_tungstenite", "hub/"),
+    ("pcre2", "request/pattern.rs"),
+    ("clap", "cli/"),
+    ("socket2", "net/"),
+    ("glob", "source.rs"),
+    ("tracing_subscriber", "runtime/"),
+];
+
+#[test]
+fn foreign_crates_come_in_by_their_door() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    for file in rust_files(&source) {
+        let relative = file.strip_prefix(&source).expect("a file under src").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("a source file");
+        for (name, door) in DOORS {
+            let named = text.lines().any(|line| names_crate(line, name));
+            if named && !relative.starts_with(door) {
+                wrong.push(format!("src/{relative} names {name}, whose door is src/{door}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether a line of code has a path that begins with this crate.
+fn names_crate(line: &str, name: &str) -> bool {
+    let code = line.split("//").next().unwrap_or(line);
+    code.match_indices(&format!("{name}::")).any(|(at, _)| {
+        let before = code[..at].chars().next_back();
+        before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != ':')
+    })
+}
+
 #[test]
 fn every_room_is_listed() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -107,6 +107,53 @@ fn what_only_looks_like_a_websocket_gets_no_tunnel() {
     }
 }
 
+/// A location for another protocol names it, and then carries it; what else a client asks for there, it
+/// does not get.
+#[test]
+fn a_protocol_that_the_location_names_is_carried() {
+    let inside = "proxy_pass http://@UPSTREAM1@; proxy_http_version 1.1;
+        proxy_set_header Upgrade my-protocol; proxy_set_header Connection upgrade;";
+    let switching = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: my-protocol\r\nConnection: Upgrade\r\n\r\n";
+    let gateway = Gateway::new(inside, vec![Answer::new(switching).then(Then::Echo)]);
+    let ask = |protocol: &str| {
+        let mut client = gateway.connect();
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: {protocol}\r\nConnection: Upgrade\r\n\r\n");
+        let answer = client.ask(request).expect("an answer");
+        (client, answer.status())
+    };
+    let (mut client, status) = ask("My-Protocol");
+    assert_eq!(status, 101);
+    client.send("hello");
+    assert_eq!(client.read(5).expect("the echo"), b"hello");
+    assert_eq!(ask("h2c").1, 502);
+}
+
+/// Nobody's memory holds what the other side does not read.
+#[test]
+fn a_client_that_does_not_read_stops_its_upstream() {
+    let gateway = Gateway::echoing();
+    let mut client = gateway.tunnel();
+    let before = resident(&gateway.server);
+    client.stream().set_timeout(std::time::Duration::from_millis(500)).expect("a timeout");
+    let mut sent = 0;
+    // The echo comes back until every buffer on the way is full.
+    while let Ok(count) = client.stream().write(&[b'x'; 65536]) {
+        sent += count;
+        assert!(sent < 64 * MIB, "somebody takes it all");
+    }
+    let grown = resident(&gateway.server).saturating_sub(before);
+    assert!(grown < 4 * MIB, "{grown} bytes more are held");
+}
+
+/// Bytes of memory a server holds.
+fn resident(server: &Server) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
+    kilobytes * 1024
+}
+
 /// A tunnel begins with the 101 and not before: until then the bytes behind the head are the client's next
 /// request, whatever they look like.
 #[test]
