@@ -328,9 +328,15 @@ impl<'a> Readings<'a> {
 
     /// A `{` that should be a `;`: nginx would want one, or nothing is farther to the right behind it.
     fn end_instead(&mut self, at: usize, statement: &Seen, reading: Reading) {
+        let anywhere = Shape { block: None, name: &statement.name, args: statement.args, opens: true };
+        let is_block = self.hints.is_directive(&statement.name) && !self.hints.is_refused(&anywhere);
         let as_simple = self.refused(statement, false, reading);
         let wanted = self.refused(statement, true, reading) && !as_simple;
-        if as_simple || statement.name.is_empty() || !wanted && self.is_followed_by_block(at, statement) {
+        if is_block && self.hints.knows_names()
+            || as_simple
+            || statement.name.is_empty()
+            || !wanted && self.is_followed_by_block(at, statement)
+        {
             return;
         }
         let cost = if wanted { cost::OPEN_WHERE_WANTED } else { cost::CHANGE };
