@@ -82,6 +82,9 @@ pub enum ServerName {
         pattern: Pattern,
         text: Box<[u8]>,
     },
+    /// A `*` or two dots where none can be: nginx refuses it where an address has several servers, and
+    /// does not look at it where there is but one.
+    Unusable(Box<[u8]>),
 }
 
 impl ServerName {
@@ -92,7 +95,7 @@ impl ServerName {
             ServerName::Head { suffix, bare: false } => [b"*", &suffix[..]].concat(),
             ServerName::Head { suffix, bare: true } => suffix.to_vec(),
             ServerName::Tail(prefix) => [&prefix[..], b"*"].concat(),
-            ServerName::Pattern { text, .. } => text.to_vec(),
+            ServerName::Pattern { text, .. } | ServerName::Unusable(text) => text.to_vec(),
         }
     }
 }
@@ -292,9 +295,16 @@ fn server_name(written: &mut Written, call: &mut Call) {
             [prefix @ .., b'.', b'*'] if !prefix.is_empty() && !prefix.contains(&b'*') => {
                 ServerName::Tail(word[..word.len() - 1].to_ascii_lowercase().into())
             }
-            _ if word.contains(&b'*') || word == b"." => {
+            [b'*'] | [b'*', _] | b"." => {
                 wrong(call);
                 continue;
+            }
+            [b'*', second, ..] if *second != b'.' => {
+                wrong(call);
+                continue;
+            }
+            _ if word.contains(&b'*') || word.windows(2).any(|pair| pair == b"..") => {
+                ServerName::Unusable(word.into())
             }
             _ => {
                 // nginx takes no variables here but `$hostname`; a `$` is part of the name.

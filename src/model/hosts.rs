@@ -44,6 +44,7 @@ impl Hosts {
                 insert(&mut self.heads, suffix) && exact
             }
             ServerName::Tail(prefix) => insert(&mut self.tails, prefix),
+            ServerName::Unusable(_) => true,
             ServerName::Pattern { pattern, .. } => {
                 self.patterns.push((pattern.clone(), server));
                 true

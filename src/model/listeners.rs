@@ -55,6 +55,9 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
             });
             let (listener, state) = &mut listeners[index];
             state.add(listener, listen, server.server, found);
+            state.servers += 1;
+            let unusable = server.names.iter().filter(|(name, _)| matches!(name, ServerName::Unusable(_)));
+            state.unusable.extend(unusable.cloned());
             for (name, span) in server.names {
                 if !listener.hosts.add(name, server.server) {
                     let message = format!(
@@ -67,6 +70,18 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
             }
         }
     }
+    for (listener, state) in listeners.iter().filter(|(_, state)| state.servers > 1) {
+        for (name, span) in &state.unusable {
+            let name = name.text();
+            let name = String::from_utf8_lossy(&name);
+            let address = shown(&listener.address);
+            let message = format!("invalid server name or wildcard \"{name}\" on {address}");
+            let finding = Diagnostic::error("invalid-server-name", *span, message);
+            found.push(finding.help(
+                "a \"*\" stands for whole labels at the start or the end: *.example.com, www.example.*",
+            ));
+        }
+    }
     let over_udp: HashSet<usize> =
         by_address.iter().filter(|((_, quic), _)| *quic).map(|(_, at)| *at).collect();
     let listeners = listeners.into_iter().enumerate().filter(|(at, _)| !over_udp.contains(at));
@@ -77,6 +92,8 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
 struct State {
     socket: Option<Span>,
     default: Option<Span>,
+    servers: usize,
+    unusable: Vec<(ServerName, Span)>,
 }
 
 impl State {
