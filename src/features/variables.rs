@@ -60,7 +60,8 @@ pub const ROWS: &[Variable] = &[
     row!("server_addr", |r, out| ip(&r.connection.local, out)),
     row!("server_name", |r, out| found(&r.server_name, out)),
     row!("server_port", |r, out| port(&r.connection.local, out)),
-    row!("server_protocol", |r, out| found(r.head.protocol(), out)),
+    // HTTP/0.9 has no word for itself.
+    row!("server_protocol", |r, out| found(r.head.protocol(), out) && !r.head.protocol().is_empty()),
     row!("status", status),
     row!("time_iso8601", |_, out| found(clock::now().iso8601.as_bytes(), out)),
     row!("time_local", |_, out| found(clock::now().local.as_bytes(), out)),

@@ -260,7 +260,12 @@ impl RequestParser {
         match &outcome {
             Ok(None) => return outcome,
             Ok(Some(_)) => {}
-            Err(_) if head.headers.bytes.is_empty() => self.keep_line(bytes, head),
+            Err(error) if head.headers.bytes.is_empty() => {
+                self.keep_line(bytes, head);
+                if matches!(error, RequestError::InvalidHttp09Method) {
+                    head.version = Version::Http09;
+                }
+            }
             Err(_) => {}
         }
         *self = RequestParser::new();

@@ -1,13 +1,15 @@
 //! Signals, the pid file, reloads: a process that scripts written for nginx can steer.
 
-use std::fs;
+use std::{fs, io::Write};
 
 use rustix::process::Signal;
 
 use crate::support::{
     client::Client,
+    message::Reader,
     origin::{Answer, Origin, Then},
     server::{Kind, Place, Server},
+    stream::Listener,
     until,
 };
 
@@ -93,6 +95,25 @@ fn quit_lets_a_tunnel_finish() {
     echoes(&mut client);
     drop(client);
     server.quit().expect("an end once the tunnel has ended");
+}
+
+/// What is under way when a signal comes is finished; nothing new is begun by those who only wait.
+#[test]
+fn quit_and_reload_let_a_request_finish() {
+    for (signal, word) in [(Signal::QUIT, "gracefully shutting down"), (Signal::HUP, "reconfiguring")] {
+        let place = Place::new();
+        let upstream = Listener::bind(&place.address("UPSTREAM1")).expect("an upstream");
+        let site = "server { listen @LISTEN@; location / { proxy_pass http://@UPSTREAM1@; } }";
+        let server = Server::start(Kind::Wsproxy, place, site);
+        let mut client = connect(&server);
+        client.send(GET);
+        let mut asked = Reader::new(upstream.accept().expect("a request"));
+        asked.head().expect("its head");
+        server.signal(signal);
+        until(word, || server.logs().contains(word));
+        asked.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate").expect("an answer");
+        assert_eq!(client.response(false).expect("the answer").body_text(), "late", "{signal:?}");
+    }
 }
 
 #[test]

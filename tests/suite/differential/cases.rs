@@ -33,6 +33,7 @@ cases! {
     client_body_timeout
     client_gives_up
     client_half_close
+    client_half_close_upstream
     client_max_body_size
     client_max_body_size_chunked
     client_timeouts
@@ -49,6 +50,7 @@ cases! {
     head_everywhere
     headers_multiple
     host_bad
+    http_0_9
     if_conditions
     if_inheritance
     include_glob
@@ -56,6 +58,7 @@ cases! {
     internal
     internal_redirect_proxied
     keepalive
+    keepalive_time
     large_headers
     listen_addresses
     listen_options
@@ -78,6 +81,7 @@ cases! {
     proxy_defaults
     proxy_host_default
     proxy_http_version_1_0
+    proxy_odd_targets
     proxy_pass_named_and_regex
     proxy_pass_uri
     proxy_pass_variables
@@ -94,6 +98,7 @@ cases! {
     recursive_error_pages
     redirect_port
     request_bodies_unread
+    response_many_headers
     response_odd_headers
     return_forms
     return_msie_padding
@@ -103,6 +108,7 @@ cases! {
     server_name_host_forms
     server_name_order
     server_name_variable
+    server_rewrite_and_defaults
     server_tokens
     set_and_order
     set_args
@@ -113,6 +119,7 @@ cases! {
     upstream_cut_body
     upstream_early_answer
     upstream_header_size
+    upstream_http_0_9
     upstream_keepalive
     upstream_next
     upstream_next_conditions
