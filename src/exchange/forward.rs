@@ -89,6 +89,14 @@ impl Failure {
 impl Exchange<'_> {
     /// Passes the request on to one peer after another until one answers.
     pub async fn forward(&mut self, pass: &Pass) -> Result<Done, Reply> {
+        let proxy = &self.settings.proxy;
+        if proxy.http_version == HttpVersion::Http10
+            && proxy.pass_body
+            && self.body.framing() == Framing::Chunked
+        {
+            // HTTP/1.0 has no chunks, and the length is not known before the body has been streamed.
+            return Err(Reply::Status(411));
+        }
         let destination = self.destination(pass).await?;
         let mut head = self.worker.buffer();
         let upgrade = self.request_head(&destination, &mut head);

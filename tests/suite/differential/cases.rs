@@ -21,6 +21,7 @@ cases! {
     access_log_escapes
     access_log_if_and_variables
     add_header
+    add_header_and_proxy_headers
     alias
     bad_framing
     bad_header_control_bytes
@@ -63,6 +64,7 @@ cases! {
     listen_addresses
     listen_options
     location_caret_tilde
+    location_case_and_regex_modifiers
     location_exact
     location_longest_prefix
     location_named_by_error_page
@@ -73,10 +75,13 @@ cases! {
     location_slash_redirect
     location_slash_redirect_relative
     map_forms
+    map_in_everything
     merge_slashes
     merge_slashes_default_server
     methods
+    nested_inheritance
     pipelining
+    proxy_1_0_bodies
     proxy_connection_header
     proxy_defaults
     proxy_host_default
@@ -128,6 +133,7 @@ cases! {
     upstream_round_robin
     upstream_surplus
     upstream_timeout
+    upstream_two_groups_and_backup_names
     upstream_two_ways
     uri_decoding
     variables

@@ -52,6 +52,13 @@ pub fn received(received: &Received) -> String {
 
 /// Bytes that are no message.
 pub fn raw(bytes: &[u8]) -> String {
+    if bytes.starts_with(b"HTTP/1.") {
+        let lines = String::from_utf8_lossy(bytes)
+            .split("\r\n")
+            .map(|line| header(line, 0, false))
+            .collect::<Vec<_>>();
+        return format!("-- bytes: {}\n", show(lines.join("\r\n").as_bytes()));
+    }
     format!("-- bytes: {}\n", show(&own_names(bytes)))
 }
 
