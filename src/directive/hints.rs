@@ -22,6 +22,10 @@ impl Hints for Catalogue {
     }
 
     fn is_refused(&self, shape: &Shape) -> bool {
+        if shape.block.is_some_and(|block| catalogue::find(block).is_empty()) {
+            // A block of a module's has directives of its own, by whatever names.
+            return false;
+        }
         let inner = shape.block.map_or(Context::ANY, inside);
         if Context::DATA.contains(inner) {
             return is_no_data(shape, inner);
