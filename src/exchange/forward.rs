@@ -126,13 +126,15 @@ impl Exchange<'_> {
         if most > 0 {
             left = left.min(most);
         }
+        // Only a request that is in `head` with all of its body can be sent once more.
+        let whole = upload.is_done();
         let mut upload = Some(upload);
         loop {
             let picked = self.pick(group, &mut tried).await?;
             let fresh = upload.take().unwrap_or_else(Upload::nothing);
             let (failure, reused, sent) = match self.attempt(destination, picked, head, fresh, upgrade).await
             {
-                Ok(asked) => match self.other_peer_for(&asked, left) {
+                Ok(asked) => match self.other_peer_for(left, whole) {
                     None => return self.pass_answer(asked).await,
                     Some(failure) => {
                         self.failed(group, &asked.picked, &failure);
@@ -161,7 +163,7 @@ impl Exchange<'_> {
             let wanted = failure.condition().is_some_and(|condition| proxy.next_upstream.has(condition));
             let limit = proxy.next_upstream_timeout;
             let in_time = limit.is_zero() || began.elapsed() < limit;
-            if !(wanted && may_repeat && in_time && self.body.is_done()) {
+            if !(wanted && may_repeat && in_time && whole) {
                 return Err(Reply::Status(failure.status()));
             }
             // A name may have moved: its new addresses are tried before the client hears of it.
@@ -175,11 +177,11 @@ impl Exchange<'_> {
     }
 
     /// An answer whose status `proxy_next_upstream` names is not passed on while there are other peers.
-    fn other_peer_for(&self, asked: &Asked, left: usize) -> Option<Failure> {
+    fn other_peer_for(&self, left: usize, whole: bool) -> Option<Failure> {
         let status = self.request.upstream.head.status;
         let condition = NextUpstream::of_status(status)?;
         let wanted = self.settings.proxy.next_upstream.has(condition);
-        (wanted && left > 1 && asked.upload.is_done()).then_some(Failure::Status(status))
+        (wanted && left > 1 && whole).then_some(Failure::Status(status))
     }
 
     /// The client closed before it had its answer.
@@ -193,7 +195,12 @@ impl Exchange<'_> {
     async fn pick(&mut self, group: &Arc<Group>, tried: &mut Tried) -> Result<Picked, Reply> {
         let picked = match group.pick(tried) {
             Err(NoPeer::Unresolved) => {
-                self.resolve(group).await;
+                // One request looks names up, those that come meanwhile wait for what it finds.
+                let turn = group.turn().await;
+                if group.is_unresolved() && group.wants_refresh() {
+                    self.resolve(group).await;
+                }
+                drop(turn);
                 group.pick(tried)
             }
             picked => picked,

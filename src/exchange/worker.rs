@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::request::Request;
 use crate::tunnel::Ending;
-use crate::upstream::{Group, GroupSpec};
+use crate::upstream::{Group, GroupSpec, RESOLVE_AGAIN};
 
 use super::Live;
 use super::pool::Pool;
@@ -125,21 +126,24 @@ const COMPUTED_GROUPS: usize = 1024;
 /// Groups for addresses that a configuration does not name.
 #[derive(Default)]
 pub struct ComputedGroups {
-    groups: HashMap<(String, Option<u16>), Arc<Group>>,
+    groups: HashMap<(String, Option<u16>), (Arc<Group>, Instant)>,
 }
 
 impl ComputedGroups {
-    /// The group of an address; where there are too many all are forgotten.
+    /// The group of an address, made anew when its names have to be looked up again; where there are
+    /// too many all are forgotten.
     pub fn find(&mut self, host: &str, port: Option<u16>, make: impl FnOnce() -> GroupSpec) -> Arc<Group> {
         let key = (host.to_owned(), port);
-        if let Some(group) = self.groups.get(&key) {
+        if let Some((group, made)) = self.groups.get(&key)
+            && made.elapsed() < RESOLVE_AGAIN
+        {
             return group.clone();
         }
         if self.groups.len() >= COMPUTED_GROUPS {
             self.groups.clear();
         }
         let group = Arc::new(Group::new(make()));
-        self.groups.insert(key, group.clone());
+        self.groups.insert(key, (group.clone(), Instant::now()));
         group
     }
 }

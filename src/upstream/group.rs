@@ -14,6 +14,7 @@ use super::{Endpoint, GroupSpec, ServerSpec};
 pub struct Group {
     pub spec: GroupSpec,
     peers: Mutex<Peers>,
+    looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -92,7 +93,7 @@ impl Tried {
 impl Group {
     /// A group whose names are still to be resolved.
     pub fn new(spec: GroupSpec) -> Group {
-        let group = Group { spec, peers: Mutex::default() };
+        let group = Group { spec, peers: Mutex::default(), looking: tokio::sync::Mutex::default() };
         for (server, line) in group.spec.servers.iter().enumerate() {
             if let Endpoint::Known(address) = &line.endpoint {
                 group.set_addresses(server, std::slice::from_ref(address));
@@ -149,6 +150,16 @@ impl Group {
     /// Whether a `server` line has an address.
     pub fn is_resolved(&self, server: usize) -> bool {
         self.lock().list.iter().any(|peer| peer.server == server)
+    }
+
+    /// Whether there is no peer at all so far.
+    pub fn is_unresolved(&self) -> bool {
+        self.lock().list.is_empty()
+    }
+
+    /// The turn of one who looks names up, for as long as what is given back is held.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.looking.lock().await
     }
 
     /// How many tries a request has: one for each peer that is not `down`.

@@ -7,6 +7,7 @@ mod command_line;
 mod differential;
 mod layers;
 mod pages;
+mod retries;
 mod signals;
 mod support;
 mod websocket;
