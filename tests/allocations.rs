@@ -149,7 +149,7 @@ fn reading_a_request_head_allocates_nothing() {
     let bytes = b"GET /chat/%7Eroom/../x?id=42 HTTP/1.1\r\nHost: WWW.Example.com:8080\r\n\
         User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n\
         Accept: text/html,application/xhtml+xml\r\nAccept-Language: en-US,en;q=0.5\r\n\
-        Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nX_Dropped: 1\r\nNo-Colon\r\n\r\n";
+        Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nX_Dropped: 1\r\nX-Empty:\r\n\r\n";
     let (mut parser, mut head, mut normal) = (RequestParser::new(), RequestHead::new(), Target::new());
     let limits = HeadLimits::default();
     let mut seen = 0;
