@@ -17,7 +17,7 @@ use wsproxy::features::Options;
 use wsproxy::features::listen::ListenAddress;
 use wsproxy::model;
 use wsproxy::net::{Address, Stream};
-use wsproxy::source::Memory;
+use wsproxy::source::{Disk, Memory};
 use wsproxy::syntax::load_text;
 
 /// The system's allocator, and what each thread does with it.
@@ -93,7 +93,7 @@ fn with_worker<T: Send + 'static>(
         context: Context::MAIN,
         fragment: false,
     };
-    let (model, found) = model::read(&tree, &Memory::default(), &options);
+    let (model, found) = model::read(&tree, &Disk, &options);
     assert!(found.is_empty(), "{found:?}");
     let live = Live::new(model, None).unwrap();
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
