@@ -77,7 +77,7 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
         self.last_try(|tried| tried.received = received);
         Ok(Done::Tunnel(Box::new(Tunnel {
             upstream: Side { stream: asked.connection.stream, early },
-            limits: Arc::new(limits),
+            limits: self.worker.limits(limits),
             group: asked.group,
             picked: asked.picked,
             finale: Finale::new(&self.live, self.request, &self.settings),

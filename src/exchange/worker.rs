@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::request::Request;
-use crate::tunnel::Ending;
+use crate::tunnel::{Ending, Limits};
 use crate::upstream::{Group, GroupSpec, RESOLVE_AGAIN};
 
 use super::Live;
@@ -67,6 +67,7 @@ pub struct Worker {
     // Boxed, since they are large and handed around.
     #[expect(clippy::vec_box)]
     requests: RefCell<Vec<Box<Request>>>,
+    limits: RefCell<Arc<Limits>>,
     buffers: RefCell<Vec<Vec<u8>>>,
 }
 
@@ -79,6 +80,7 @@ impl Worker {
             open: Cell::new(0),
             computed: RefCell::default(),
             requests: RefCell::default(),
+            limits: RefCell::default(),
             buffers: RefCell::default(),
         }
     }
@@ -104,6 +106,15 @@ impl Worker {
         if requests.len() < SPARE {
             requests.push(request);
         }
+    }
+
+    /// The limits of a tunnel, shared with the one before it if they are the same: those of a location are.
+    pub fn limits(&self, limits: Limits) -> Arc<Limits> {
+        let mut last = self.limits.borrow_mut();
+        if **last != limits {
+            *last = Arc::new(limits);
+        }
+        last.clone()
     }
 
     /// An empty buffer.
