@@ -1,8 +1,6 @@
 //! What a worker allocates for a request that is passed on, and for one that is answered here, once its
-//! buffers have grown: nothing. And how many bytes an idle tunnel holds.
+//! buffers have grown: nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -20,33 +18,7 @@ use wsproxy::net::{Address, Stream};
 use wsproxy::source::{Disk, Memory};
 use wsproxy::syntax::load_text;
 
-/// The system's allocator, and what each thread does with it.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is handed to the system's allocator as it is; the counters need no allocation and no
-// destructor, so they can be used at any time of a thread's life.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        unsafe { System.realloc(memory, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use super::counting::allocated;
 
 /// Answers every request on every connection with the same bytes.
 fn upstream(path: &Path, answer: &'static [u8]) {
@@ -108,7 +80,7 @@ fn with_worker<T: Send + 'static>(
         let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel::<std::sync::mpsc::Sender<u64>>();
         tokio::task::spawn_local(async move {
             while let Some(tell) = asked.recv().await {
-                tell.send(ALLOCATIONS.get()).unwrap();
+                tell.send(allocated()).unwrap();
             }
         });
         let (done, is_done) = tokio::sync::oneshot::channel();

@@ -2,8 +2,9 @@
 //!
 //! The other side of each conversation runs on a thread of its own and is not counted.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
+mod requests;
+
 use std::future::pending;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -22,41 +23,7 @@ use wsproxy::http1::{
 use wsproxy::net::{Address, ListenOptions, Listening, connect};
 use wsproxy::tunnel::{Closing, Limits, Side, relay};
 
-/// The system's allocator, and how often each thread calls it.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    /// Bytes allocated and not given back.
-    static HELD: Cell<i64> = const { Cell::new(0) };
-}
-
-fn count(allocated: usize, freed: usize) {
-    ALLOCATIONS.set(ALLOCATIONS.get() + u64::from(allocated > 0));
-    HELD.set(HELD.get() + allocated as i64 - freed as i64);
-}
-
-// SAFETY: everything is handed to the system's allocator as it is; the counters need no allocation and no
-// destructor, so they can be used at any time of a thread's life.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, layout.size());
-        unsafe { System.realloc(memory, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        count(0, layout.size());
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+use counting::allocated;
 
 fn worker() -> LocalRuntime {
     Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap()
@@ -92,7 +59,7 @@ impl Tunnel {
     }
 
     /// The tunnel's side has done all that was asked of it before this answers.
-    fn allocations(&self) -> u64 {
+    fn allocated(&self) -> u64 {
         let (answer, answered) = mpsc::channel();
         self.ask.send(answer).unwrap();
         answered.recv().unwrap()
@@ -111,7 +78,7 @@ impl Tunnel {
 
 async fn answer(mut asked: UnboundedReceiver<mpsc::Sender<u64>>) {
     while let Some(answer) = asked.recv().await {
-        answer.send(ALLOCATIONS.get()).unwrap();
+        answer.send(allocated()).unwrap();
     }
 }
 
@@ -120,10 +87,10 @@ fn a_message_through_a_tunnel_allocates_nothing() {
     let mut tunnel = Tunnel::open();
     tunnel.ping_pong(100, &[7; 100]);
     // Asking allocates a little itself, the same each time.
-    let (first, second) = (tunnel.allocations(), tunnel.allocations());
+    let (first, second) = (tunnel.allocated(), tunnel.allocated());
     tunnel.ping_pong(1000, &[7; 100]);
     tunnel.ping_pong(1000, &[7; 5000]);
-    let third = tunnel.allocations();
+    let third = tunnel.allocated();
     assert_eq!(third - second, second - first);
     drop(tunnel.client);
     assert_eq!(tunnel.closing.join().unwrap().sent_to_client, 100 * 100 + 1000 * 100 + 1000 * 5000);
@@ -131,17 +98,17 @@ fn a_message_through_a_tunnel_allocates_nothing() {
 
 #[test]
 fn the_allocator_is_counted() {
-    let before = ALLOCATIONS.get();
+    let before = allocated();
     drop(std::hint::black_box(Box::new(1)));
-    assert_eq!(ALLOCATIONS.get(), before + 1);
+    assert_eq!(allocated(), before + 1);
 }
 
 /// How often `work` allocates when it is done for the second time.
 fn allocations(mut work: impl FnMut()) -> u64 {
     work();
-    let before = ALLOCATIONS.get();
+    let before = allocated();
     work();
-    ALLOCATIONS.get() - before
+    allocated() - before
 }
 
 #[test]
@@ -209,7 +176,7 @@ fn an_idle_tunnel_holds_little() {
                 spawn_local(relay(side(client), side(upstream), limits.clone(), pending()));
             }
             yield_now().await;
-            held.push(HELD.get());
+            held.push(counting::held());
         }
         let one = (held[2] - held[1]) / TUNNELS as i64;
         assert!(one <= 1024, "{one} bytes");
