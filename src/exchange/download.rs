@@ -64,15 +64,13 @@ impl Download {
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        upstream: &mut Stream,
-        unread: &mut Vec<u8>,
-        received: &mut u64,
+        asked: &mut Asked,
         client: &mut Stream,
         sent: &mut u64,
     ) -> Poll<Result<(), Broken>> {
-        if !unread.is_empty() {
-            let taken = self.take(unread, None).map_err(Broken::Upstream)?;
-            unread.drain(..taken);
+        if !asked.buffer.is_empty() {
+            let taken = self.take(&asked.buffer, None).map_err(Broken::Upstream)?;
+            asked.buffer.drain(..taken);
         }
         loop {
             while self.is_blocked() {
@@ -89,7 +87,7 @@ impl Download {
             if self.ended {
                 return Poll::Ready(Ok(()));
             }
-            ready!(self.poll_read(cx, upstream, unread, received, client, sent))?;
+            ready!(self.poll_read(cx, asked, client, sent))?;
         }
     }
 
@@ -97,25 +95,24 @@ impl Download {
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        upstream: &mut Stream,
-        unread: &mut Vec<u8>,
-        received: &mut u64,
+        asked: &mut Asked,
         client: &mut Stream,
         sent: &mut u64,
     ) -> Poll<Result<(), Broken>> {
         borrow_buffer(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
-            if let Err(error) = ready!(Pin::new(upstream).poll_read(cx, &mut buffer)) {
+            let upstream = Pin::new(&mut asked.connection.stream);
+            if let Err(error) = ready!(upstream.poll_read(cx, &mut buffer)) {
                 return Poll::Ready(Err(Broken::Upstream(format!("recv() failed ({})", numbered(&error)))));
             }
             let input = buffer.filled();
-            *received += input.len() as u64;
+            asked.received += input.len() as u64;
             if input.is_empty() {
                 return Poll::Ready(self.closed());
             }
             let taken = self.take(input, Some((cx, client, sent))).map_err(Broken::Upstream)?;
             // Nobody asked for what stands behind the end: the connection is not used again.
-            unread.extend_from_slice(&input[taken..]);
+            asked.buffer.extend_from_slice(&input[taken..]);
             Poll::Ready(Ok(()))
         })
     }
@@ -187,10 +184,7 @@ impl Exchange<'_> {
                 let progress = asked.upload.poll(cx, body, client, stream, &mut uploaded);
                 upstream_takes = !matches!(progress, Poll::Ready(Err(_)));
             }
-            let (unread, received) = (&mut asked.buffer, &mut asked.received);
-            if let Poll::Ready(outcome) =
-                download.poll(cx, stream, unread, received, &mut client.stream, sent)
-            {
+            if let Poll::Ready(outcome) = download.poll(cx, asked, &mut client.stream, sent) {
                 return Poll::Ready(outcome);
             }
             let idle = !download.is_blocked() && (asked.upload.is_done() || !upstream_takes);

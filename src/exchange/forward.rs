@@ -209,18 +209,9 @@ impl Exchange<'_> {
             Ok(picked) => return Ok(picked),
             Err(no_peer) => no_peer,
         };
-        self.request.upstream.tries.push(Try {
-            peer: Address::unix(""),
-            unpicked: Some(Arc::from(group.spec.name.as_bytes())),
-            status: 502,
-            began: Instant::now(),
-            connected: None,
-            head_after: None,
-            ended: None,
-            sent: 0,
-            received: 0,
-            length: 0,
-        });
+        let unpicked = Some(Arc::from(group.spec.name.as_bytes()));
+        let nobody = Try::new(Address::unix(""));
+        self.request.upstream.tries.push(Try { unpicked, status: 502, ..nobody });
         match no_peer {
             NoPeer::Unavailable => {
                 self.report(Level::Error, format_args!("no live upstreams while connecting to upstream"));
@@ -260,18 +251,7 @@ impl Exchange<'_> {
         upgrade: bool,
     ) -> Result<Asked, (Failure, bool, bool)> {
         let group = &destination.group;
-        self.request.upstream.tries.push(Try {
-            peer: picked.address.clone(),
-            unpicked: None,
-            status: 0,
-            began: Instant::now(),
-            connected: None,
-            head_after: None,
-            ended: None,
-            sent: 0,
-            received: 0,
-            length: 0,
-        });
+        self.request.upstream.tries.push(Try::new(picked.address.clone()));
         let kept = if upgrade { None } else { self.worker.pool.take(group, &picked.address) };
         let reused = kept.is_some();
         let connection = match kept {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::directive::Context;
-use crate::request::{Request, Template, keep_one_line};
+use crate::request::{Request, Template, write_rendered};
 
 use super::{Call, Feature, Row};
 
@@ -79,17 +79,7 @@ impl Written {
 pub fn write(settings: &Settings, request: &Request, status: u16, out: &mut Vec<u8>) {
     let usual = matches!(status, 200 | 201 | 204 | 206 | 301 | 302 | 303 | 304 | 307 | 308);
     for header in settings.headers.iter().filter(|header| usual || header.always) {
-        let start = out.len();
-        out.extend_from_slice(&header.name);
-        out.extend_from_slice(b": ");
-        let value = out.len();
-        header.value.render(request, out);
-        keep_one_line(&mut out[value..]);
-        if out.len() == value {
-            out.truncate(start);
-            continue;
-        }
-        out.extend_from_slice(b"\r\n");
+        write_rendered(&header.name, &header.value, request, out);
     }
 }
 

@@ -130,6 +130,24 @@ pub struct Try {
     pub length: u64,
 }
 
+impl Try {
+    /// A try that begins now.
+    pub fn new(peer: Address) -> Try {
+        Try {
+            peer,
+            unpicked: None,
+            status: 0,
+            began: Instant::now(),
+            connected: None,
+            head_after: None,
+            ended: None,
+            sent: 0,
+            received: 0,
+            length: 0,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Value {
     text: Vec<u8>,
@@ -304,6 +322,21 @@ impl Upstream {
 /// The wall clock, in one place so that what depends on it can be found.
 pub fn wall_clock() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Appends a header line whose value is rendered; nothing where the value is empty.
+pub fn write_rendered(name: &[u8], value: &Template, request: &Request, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    let value_at = out.len();
+    value.render(request, out);
+    keep_one_line(&mut out[value_at..]);
+    if out.len() == value_at {
+        out.truncate(start);
+    } else {
+        out.extend_from_slice(b"\r\n");
+    }
 }
 
 /// Makes sure that a rendered value stays one line of a head: a variable such as `$uri` may hold the

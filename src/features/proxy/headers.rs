@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::http1::{Framing, Known, connection, write_field};
-use crate::request::{Request, Template, Variables, keep_one_line};
+use crate::request::{Request, Template, Variables, write_rendered};
 
 /// One `proxy_set_header`.
 #[derive(Clone, Debug)]
@@ -97,17 +97,7 @@ impl RequestHeaders {
     /// sets it; nginx lets such headers through.
     pub fn write(&self, request: &Request, framing: Framing, with_client: bool, out: &mut Vec<u8>) {
         for header in &self.lines {
-            let start = out.len();
-            out.extend_from_slice(&header.name);
-            out.extend_from_slice(b": ");
-            let value = out.len();
-            header.value.render(request, out);
-            keep_one_line(&mut out[value..]);
-            if out.len() == value {
-                out.truncate(start);
-            } else {
-                out.extend_from_slice(b"\r\n");
-            }
+            write_rendered(&header.name, &header.value, request, out);
         }
         match framing {
             // Writing to a Vec cannot fail.
