@@ -117,12 +117,17 @@ impl Finale {
         }
     }
 
-    /// Adds what passed through the tunnel; `early` is what each side had sent before it began.
-    pub fn count(&mut self, closing: &Closing, early_down: u64) {
+    /// Adds what the upstream had sent behind its head.
+    pub fn count_early(&mut self, bytes: usize) {
+        self.upstream_length += bytes as u64;
+    }
+
+    /// Adds what passed through the tunnel.
+    pub fn count(&mut self, closing: &Closing) {
         self.sent += closing.sent_to_client;
         self.upstream_sent += closing.sent_to_upstream;
         self.upstream_received += closing.received_from_upstream;
-        self.upstream_length += closing.received_from_upstream + early_down;
+        self.upstream_length += closing.received_from_upstream;
     }
 
     /// The same for a WebSocket that was answered here.

@@ -282,7 +282,7 @@ impl Exchange<'_> {
             Err(failure) => {
                 let stale = reused && matches!(failure, Failure::Error(_));
                 if stale {
-                    group.release(&asked.picked, Outcome::Abandoned);
+                    group.release(asked.picked.id, Outcome::Abandoned);
                     let status = failure.status();
                     self.end_try(status);
                 } else {
@@ -318,7 +318,7 @@ impl Exchange<'_> {
             Failure::Status(403 | 404) => Outcome::Success,
             _ => Outcome::Failure,
         };
-        group.release(picked, outcome);
+        group.release(picked.id, outcome);
         match failure {
             Failure::Error(message) | Failure::InvalidHeader(message) => {
                 self.report(Level::Error, format_args!("{message}"));

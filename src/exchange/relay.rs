@@ -222,7 +222,7 @@ impl Exchange<'_> {
                     && asked.upload.is_done()
                     && !asked.upgrade;
                 self.end_try(200);
-                asked.group.release(&asked.picked, Outcome::Success);
+                asked.group.release(asked.picked.id, Outcome::Success);
                 self.worker.give_back_buffer(asked.buffer);
                 if persists {
                     self.worker.pool.keep(&asked.group, asked.picked.address, asked.connection);
@@ -239,7 +239,7 @@ impl Exchange<'_> {
                     Broken::Client => Outcome::Success,
                 };
                 self.end_try(502);
-                asked.group.release(&asked.picked, outcome);
+                asked.group.release(asked.picked.id, outcome);
                 Ok(Done::Aborted)
             }
         }
@@ -248,14 +248,14 @@ impl Exchange<'_> {
     /// Closes a connection whose answer is not used.
     pub fn abandon(&mut self, asked: Asked) {
         self.end_try(502);
-        asked.group.release(&asked.picked, Outcome::Success);
+        asked.group.release(asked.picked.id, Outcome::Success);
         self.worker.give_back_buffer(asked.buffer);
     }
 
     /// The same where the answer itself was at fault.
     pub fn fail(&mut self, asked: Asked, status: u16) {
         self.end_try(status);
-        asked.group.release(&asked.picked, Outcome::Failure);
+        asked.group.release(asked.picked.id, Outcome::Failure);
         self.worker.give_back_buffer(asked.buffer);
     }
 

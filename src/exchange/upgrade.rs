@@ -10,7 +10,7 @@ use crate::features::error_log::Level;
 use crate::http1::{Known, Version, connection};
 use crate::net::Stream;
 use crate::tunnel::{self, Limit, Limits, Side};
-use crate::upstream::{Group, Outcome, Picked};
+use crate::upstream::{Group, Outcome};
 
 use super::answer::{Done, Reply};
 use super::finale::Finale;
@@ -61,7 +61,7 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
         self.request.reply.head = head;
         if written.is_err() {
             self.end_try(101);
-            asked.group.release(&asked.picked, Outcome::Success);
+            asked.group.release(asked.picked.id, Outcome::Success);
             return Ok(Done::Aborted);
         }
         // A peer counts as well again at its 101, not when the tunnel closes as in nginx.
@@ -79,7 +79,7 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
             upstream: Side { stream: asked.connection.stream, early },
             limits: self.worker.limits(limits),
             group: asked.group,
-            picked: asked.picked,
+            picked: asked.picked.id,
             finale: Finale::new(&self.live, self.request, &self.settings),
         })))
     }
@@ -116,7 +116,8 @@ pub struct Tunnel {
     upstream: Side<Stream>,
     limits: Arc<Limits>,
     group: Arc<Group>,
-    picked: Picked,
+    /// The id of the peer.
+    picked: u64,
     finale: Finale,
 }
 
@@ -130,12 +131,12 @@ impl Tunnel {
         permit: Option<Permit>,
     ) -> impl Future<Output = ()> + use<> {
         let Tunnel { upstream, limits, group, picked, mut finale } = self;
-        let early_down = upstream.early.len() as u64;
+        finale.count_early(upstream.early.len());
         tunnel::relay(client, upstream, limits, worker.ending.begun()).map(
             move |(closing, client, upstream)| {
                 drop((client, upstream));
-                group.release(&picked, Outcome::Success);
-                finale.count(&closing, early_down);
+                group.release(picked, Outcome::Success);
+                finale.count(&closing);
                 finale.tell(&closing);
                 finale.write();
                 drop(permit);

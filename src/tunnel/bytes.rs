@@ -14,10 +14,9 @@ const READS_PER_TURN: u32 = 8;
 /// What one direction keeps between turns. While the sink takes what comes, that is two counters.
 #[derive(Default)]
 pub(super) struct Flow {
-    /// What the sink did not take yet; nothing is read while there is any, so it never grows.
-    held: Vec<u8>,
-    /// How much of `held` the sink has taken.
-    taken: usize,
+    /// What the sink did not take yet; nothing is read while there is any, so it never grows. Mostly there is
+    /// none, and a pointer is all that idles.
+    held: Option<Box<Held>>,
     /// The sink may keep bytes to itself that it only sends when told to: TLS does.
     unflushed: bool,
     /// The source gives no more, or the sink takes none: why.
@@ -26,6 +25,12 @@ pub(super) struct Flow {
     pub received: u64,
     /// Bytes the sink took, with those that were there from the start.
     pub sent: u64,
+}
+
+struct Held {
+    bytes: Vec<u8>,
+    /// How many of them the sink has taken.
+    taken: usize,
 }
 
 /// How far a direction got.
@@ -45,7 +50,7 @@ pub(super) enum Turn {
 
 impl Flow {
     pub fn new(early: Vec<u8>) -> Flow {
-        Flow { held: early, ..Flow::default() }
+        Flow { held: Held::new(early), ..Flow::default() }
     }
 
     /// Changes when a byte moves.
@@ -81,8 +86,8 @@ impl Flow {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        if !self.held.is_empty() {
-            ready!(self.poll_held(cx, to))?;
+        if let Some(held) = self.held.take() {
+            ready!(self.poll_held(cx, to, held))?;
         }
         for _ in 0..READS_PER_TURN {
             if self.end.is_some() {
@@ -119,7 +124,7 @@ impl Flow {
             match self.poll_write(cx, to, bytes) {
                 Poll::Ready(taken) => bytes = &bytes[taken?..],
                 Poll::Pending => {
-                    self.held = bytes.to_vec();
+                    self.held = Held::new(bytes.to_vec());
                     return Poll::Pending;
                 }
             }
@@ -128,21 +133,19 @@ impl Flow {
     }
 
     /// Writes what is held, and gives its memory back when all is gone.
-    fn poll_held<W>(&mut self, cx: &mut Context<'_>, to: &mut W) -> Poll<io::Result<()>>
+    fn poll_held<W>(&mut self, cx: &mut Context<'_>, to: &mut W, mut held: Box<Held>) -> Poll<io::Result<()>>
     where
         W: AsyncWrite + Unpin,
     {
-        let held = std::mem::take(&mut self.held);
-        while self.taken < held.len() {
-            match self.poll_write(cx, to, &held[self.taken..]) {
-                Poll::Ready(taken) => self.taken += taken?,
+        while held.taken < held.bytes.len() {
+            match self.poll_write(cx, to, &held.bytes[held.taken..]) {
+                Poll::Ready(taken) => held.taken += taken?,
                 Poll::Pending => {
-                    self.held = held;
+                    self.held = Some(held);
                     return Poll::Pending;
                 }
             }
         }
-        self.taken = 0;
         Poll::Ready(Ok(()))
     }
 
@@ -168,5 +171,11 @@ impl Flow {
             self.unflushed = false;
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl Held {
+    fn new(bytes: Vec<u8>) -> Option<Box<Held>> {
+        (!bytes.is_empty()).then(|| Box::new(Held { bytes, taken: 0 }))
     }
 }

@@ -56,7 +56,7 @@ where
         broken: None,
         limits,
         began: now,
-        moved: now,
+        moved: 0,
         clock,
         drain,
     }
@@ -73,8 +73,8 @@ pin_project! {
         broken: Option<Who>,
         limits: Arc<Limits>,
         began: Instant,
-        // When something last happened, in either direction.
-        moved: Instant,
+        // When something last happened, in either direction: nanoseconds since it began.
+        moved: u64,
         // Fires when the tunnel may have waited long enough, never later. It is not set anew for each
         // byte: when it fires, it is set to what then is the right time.
         #[pin]
@@ -105,7 +105,7 @@ where
             received_from_upstream: this.downward.received,
             sent_to_upstream: this.upward.sent,
             lasted: this.began.elapsed(),
-            idle: this.moved.elapsed(),
+            idle: this.began.elapsed().saturating_sub(Duration::from_nanos(*this.moved)),
         };
         Poll::Ready((closing, client, upstream))
     }
@@ -137,7 +137,7 @@ where
             (up, down)
         });
         if this.upward.total() + this.downward.total() != before {
-            *this.moved = Instant::now();
+            *this.moved = nanoseconds_since(*this.began);
         }
         if matches!(up, Turn::Ended | Turn::Broken) || matches!(down, Turn::Ended | Turn::Broken) {
             if let Some(who) = settle(*this.broken, up, down) {
@@ -145,16 +145,21 @@ where
             }
             // Its time for last words begins.
             *this.broken = Some(if up == Turn::Broken { Who::Upstream } else { Who::Client });
-            *this.moved = Instant::now();
+            *this.moved = nanoseconds_since(*this.began);
         }
         let blocked = Blocked { up: up == Turn::Blocked, down: down == Turn::Blocked };
         let (limit, wait) = blocked.shortest_wait(*this.broken, this.limits);
-        let deadline = *this.moved + limit.min(LONGEST_WAIT);
+        let deadline = *this.began + Duration::from_nanos(*this.moved) + limit.min(LONGEST_WAIT);
         expired(this.clock, cx, deadline).then(|| match *this.broken {
             Some(who) => (who, blame(who, this.upward, this.downward)),
             None => wait.over(),
         })
     }
+}
+
+/// Enough for five centuries.
+fn nanoseconds_since(began: Instant) -> u64 {
+    began.elapsed().as_nanos() as u64
 }
 
 /// Whether `deadline` has passed; if not, `clock` fires then or earlier.

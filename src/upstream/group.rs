@@ -220,13 +220,13 @@ impl Group {
         best
     }
 
-    /// Tells how a try ended.
-    pub fn release(&self, picked: &Picked, outcome: Outcome) {
+    /// Tells how a try of the peer with this id ended.
+    pub fn release(&self, picked: u64, outcome: Outcome) {
         let now = Instant::now();
         let mut peers = self.lock();
         let single = peers.list.len() == 1;
         // It may be gone: its name has another address by now.
-        let Some(peer) = peers.list.iter_mut().find(|peer| peer.id == picked.id) else { return };
+        let Some(peer) = peers.list.iter_mut().find(|peer| peer.id == picked) else { return };
         peer.connections = peer.connections.saturating_sub(1);
         let server = &self.spec.servers[peer.server];
         match outcome {
