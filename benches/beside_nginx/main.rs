@@ -1,13 +1,14 @@
 //! Puts wsproxy beside nginx: the same configuration, the same load, the processor time of each.
 //!
 //! `cargo bench --bench beside_nginx` builds wsproxy as users get it and prints a table. Words behind `--`
-//! choose scenarios (`messages-100`, `handshakes`, …); `--rounds 9` asks for more patience,
+//! choose scenarios (`messages-100`, `handshakes`, …); `--rounds 99` asks for more patience,
 //! `--profile quick` for a build that links faster, `--wsproxy PATH` for a program that is there already,
 //! `--only wsproxy,nginx` for fewer columns.
 //!
 //! One worker of each proxy shares the first processor; the load and the upstream have the second. Each
-//! scenario runs for all proxies in turn, again and again, and the medians count. What is compared is the
-//! processor time of the proxy's own processes: how fast messages go round says more about the load.
+//! scenario runs for all proxies in turn, again and again; what a machine has to do besides then hits all of
+//! them. The medians count: of each cost, and of its ratio to nginx's in the same round. What is compared is
+//! the processor time of the proxy's own processes: how fast messages go round says more about the load.
 
 mod load;
 mod measure;
@@ -75,7 +76,7 @@ fn read_options(words: &mut Vec<String>) -> Options {
         Some(value)
     };
     Options {
-        rounds: value("--rounds").map_or(5, |rounds| rounds.parse().expect("--rounds is a number")),
+        rounds: value("--rounds").map_or(25, |rounds| rounds.parse().expect("--rounds is a number")),
         wsproxy: value("--wsproxy"),
         profile: value("--profile").unwrap_or("release".to_owned()),
         only: value("--only").map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect()),

@@ -46,8 +46,11 @@ pub const SCENARIOS: &[Scenario] = &[
 const TUNNELS: usize = 9_900;
 
 /// Before the clock of a load starts, and then.
-const WARM_UP: Duration = Duration::from_millis(200);
-const MEASURED: Duration = Duration::from_millis(1000);
+const WARM_UP: Duration = Duration::from_millis(50);
+const MEASURED: Duration = Duration::from_millis(250);
+
+/// Until a proxy has done what follows the opening of tunnels.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// Tunnels opened at the same time.
 const OPENING_AT_ONCE: usize = 50;
@@ -67,8 +70,8 @@ impl Scenario {
 struct Sample {
     /// Processor microseconds, or bytes, for one.
     cost: f64,
-    /// Done in a second; none for what only stands.
-    rate: Option<f64>,
+    /// Done in a second; 0 for what only stands.
+    rate: f64,
 }
 
 pub fn run(
@@ -77,12 +80,16 @@ pub fn run(
     place: &Place<'_>,
     rounds: usize,
 ) -> Result<String, String> {
+    // By scenario, then by proxy; behind those, without one.
     let mut samples: Vec<Vec<Vec<Sample>>> =
         scenarios.iter().map(|_| vec![Vec::new(); proxies.len() + 1]).collect();
     for round in 0..rounds {
         for (scenario, samples) in scenarios.iter().zip(&mut samples) {
             eprintln!("round {} of {rounds}: {}", round + 1, scenario.title);
-            for (proxy, samples) in proxies.iter().zip(&mut *samples) {
+            for at in 0..proxies.len() {
+                // Each of them begins a round as often as the others.
+                let at = (at + round) % proxies.len();
+                let (proxy, samples) = (&proxies[at], &mut samples[at]);
                 let failed = |error| format!("{} through {}: {error}", scenario.title, proxy.kind.name);
                 match scenario.kind {
                     Kind::Load { .. } => samples.push(measure(scenario, proxy).map_err(failed)?),
@@ -126,18 +133,18 @@ async fn load(work: Work, count: usize, port: u16, pid: Option<u32>) -> io::Resu
         task.await.map_err(io::Error::other)??;
     }
     let cost = (after - before).as_secs_f64() * 1e6 / done as f64;
-    Ok(Sample { cost, rate: Some(done as f64 / lasted.as_secs_f64()) })
+    Ok(Sample { cost, rate: done as f64 / lasted.as_secs_f64() })
 }
 
 async fn idle(tunnels: usize, message: usize, port: u16, pid: u32) -> io::Result<Sample> {
     // What a proxy allocates once, it has now.
     drop(fill(OPENING_AT_ONCE, message, port).await?);
-    sleep(WARM_UP).await;
+    sleep(SETTLING).await;
     let before = memory(pid);
     let sockets = fill(tunnels, message, port).await?;
-    sleep(WARM_UP).await;
+    sleep(SETTLING).await;
     let cost = (memory(pid) as f64 - before as f64) / sockets.len() as f64;
-    Ok(Sample { cost, rate: None })
+    Ok(Sample { cost, rate: 0.0 })
 }
 
 async fn fill(tunnels: usize, message: usize, port: u16) -> io::Result<Vec<Stream>> {
@@ -165,19 +172,16 @@ fn tables(scenarios: &[&Scenario], proxies: &[Proxy], samples: &[Vec<Vec<Sample>
     let mut costs = head("of the proxy, for one", &names);
     let mut rates = head("in a second", &[&names[..], &["direct"]].concat());
     for (scenario, samples) in scenarios.iter().zip(samples) {
-        let first = median(&samples[0], |sample| Some(sample.cost));
-        let cost = |samples: &Vec<Sample>| {
-            let Some(cost) = median(samples, |sample| Some(sample.cost)) else { return "–".to_owned() };
-            let amount = match scenario.kind {
-                Kind::Load { .. } => format!("{cost:.1} µs"),
-                Kind::Idle { .. } => format!("{cost:.0} B"),
-            };
-            first.map_or(amount.clone(), |first| format!("{amount}, {:.2}", cost / first))
+        let cost = |own: &Vec<Sample>| {
+            let cost = median(own.iter().map(|sample| sample.cost));
+            let ratio = median(own.iter().zip(&samples[0]).map(|(own, first)| own.cost / first.cost));
+            match scenario.kind {
+                Kind::Load { .. } => format!("{cost:.1} µs, {ratio:.2}"),
+                Kind::Idle { .. } => format!("{cost:.0} B, {ratio:.2}"),
+            }
         };
         row(&mut costs, scenario.title, samples[..proxies.len()].iter().map(cost));
-        let rate = |samples: &Vec<Sample>| {
-            median(samples, |sample| sample.rate).map_or("–".to_owned(), |rate| format!("{rate:.0}"))
-        };
+        let rate = |own: &Vec<Sample>| format!("{:.0}", median(own.iter().map(|sample| sample.rate)));
         if matches!(scenario.kind, Kind::Load { .. }) {
             row(&mut rates, scenario.title, samples.iter().map(rate));
         }
@@ -194,8 +198,8 @@ fn row(table: &mut String, title: &str, cells: impl Iterator<Item = String>) {
     let _ = writeln!(table, "| {title} | {} |", cells.join(" | "));
 }
 
-fn median(samples: &[Sample], number: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
-    let mut numbers: Vec<f64> = samples.iter().filter_map(number).collect();
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers: Vec<f64> = numbers.collect();
     numbers.sort_by(f64::total_cmp);
-    numbers.get(numbers.len() / 2).copied()
+    numbers[numbers.len() / 2]
 }
