@@ -29,7 +29,7 @@ const ROWS: &[Row<Written>] = &[
     },
     Row {
         name: "worker_connections",
-        doc: "How many connections a worker may hold at once, those to upstreams counted.",
+        doc: "How many connections of clients a worker may hold at once, tunnels among them.",
         set: |w, call| w.worker_connections = Some(call.number(0) as usize),
     },
     Row {
