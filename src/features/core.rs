@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::directive::Context;
-use crate::source::Place;
 
 use super::{Call, Feature, Row, Set};
 
@@ -93,11 +92,6 @@ impl Written {
             rlimit_nofile: self.rlimit_nofile,
             shutdown_timeout: self.shutdown_timeout.filter(|timeout| !timeout.value.is_zero()),
         }
-    }
-
-    /// For a message about two places: where `user` was set.
-    pub fn user_place(&self) -> Option<&Place> {
-        self.user.as_ref()?.place.as_ref()
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostics::{DependsOn, Diagnostic};
+use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, values};
 use crate::request::{Pattern, Template, VariableId, Variables};
 use crate::source::{Files, Place, Span};
@@ -156,12 +156,6 @@ impl<'a> Call<'a, '_> {
     pub fn warning(&mut self, at: usize, code: &'static str, message: impl Into<String>) {
         let span = self.span(at);
         self.say(Diagnostic::warning(code, span, message));
-    }
-
-    /// Says what is wrong with a file or user of this machine.
-    pub fn machine_error(&mut self, at: usize, code: &'static str, message: impl Into<String>) {
-        let span = self.span(at);
-        self.say(Diagnostic::error(code, span, message).depends_on(DependsOn::Machine));
     }
 
     /// Says that nginx would do something here that wsproxy does not do yet.

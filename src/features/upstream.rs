@@ -102,14 +102,6 @@ impl Declared {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.groups.iter().filter(|entry| entry.defined.is_some()).map(|entry| &entry.host[..])
     }
-
-    /// References to names that are neither groups nor addresses: they have to resolve.
-    pub fn names_to_resolve(&self) -> impl Iterator<Item = (&str, Span)> {
-        self.groups.iter().filter_map(|entry| {
-            let unresolved = entry.defined.is_none() && known(&entry.host, 1).is_none();
-            Some((&entry.host[..], entry.referred.filter(|_| unresolved)?))
-        })
-    }
 }
 
 impl Entry {

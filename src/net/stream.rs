@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::TcpKeepalive;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 
@@ -69,19 +69,6 @@ impl Stream {
             Stream::Tcp(stream) => stream.set_nodelay(true),
             Stream::Unix(_) => Ok(()),
         }
-    }
-
-    /// Lets the system probe a silent peer; has no meaning for Unix sockets.
-    pub fn set_keepalive(&self, keepalive: &KeepAlive) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => SockRef::from(stream).set_tcp_keepalive(&keepalive.parameters()),
-            Stream::Unix(_) => Ok(()),
-        }
-    }
-
-    /// Makes closing send a reset instead of what is still queued: `reset_timedout_connection`.
-    pub fn reset_on_close(&self) -> io::Result<()> {
-        SockRef::from(self).set_linger(Some(Duration::ZERO))
     }
 
     /// Waits until the socket is ready in one of the ways asked for. [`Ready::is_read_closed`] tells that

@@ -277,13 +277,6 @@ impl Request {
     pub fn lasted(&self) -> Duration {
         self.started.elapsed()
     }
-
-    pub fn peer_ip(&self) -> Option<std::net::IpAddr> {
-        match &self.connection.peer {
-            Address::Ip(address) => Some(address.ip()),
-            Address::Unix(_) => None,
-        }
-    }
 }
 
 impl Reply {
