@@ -9,6 +9,7 @@ mod layers;
 mod pages;
 mod retries;
 mod signals;
+mod starting;
 mod support;
 mod websocket;
 mod websocket_clients;
