@@ -9,11 +9,13 @@ mod closing;
 mod ending;
 mod limits;
 mod relay;
+mod rules;
 
 pub use closing::{Closing, Who, Why};
 pub use ending::{Begun, Ending};
 pub use limits::{Limit, Limits};
 pub use relay::{Relay, Side, relay};
+pub use rules::{FrameRules, MaxSize, Over, Ping, Rate, Rules, Sides, Unit};
 
 #[cfg(test)]
 mod tests;
