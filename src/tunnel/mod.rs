@@ -7,15 +7,19 @@
 mod bytes;
 mod closing;
 mod ending;
+mod follower;
 mod limits;
 mod relay;
 mod rules;
 
 pub use closing::{Closing, Who, Why};
 pub use ending::{Begun, Ending};
+pub use follower::{Breach, Close, Excess, Follower, PING_PAYLOAD, Step, Then, Watch};
 pub use limits::{Limit, Limits};
 pub use relay::{Relay, Side, relay};
 pub use rules::{FrameRules, MaxSize, Over, Ping, Rate, Rules, Sides, Unit};
 
+#[cfg(test)]
+mod follower_tests;
 #[cfg(test)]
 mod tests;
