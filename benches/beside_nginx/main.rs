@@ -3,7 +3,8 @@
 //! `cargo bench --bench beside_nginx` builds wsproxy as users get it and prints a table. Words behind `--`
 //! choose scenarios (`messages-100`, `handshakes`, …); `--rounds 99` asks for more patience,
 //! `--profile quick` for a build that links faster, `--wsproxy PATH` for a program that is there already,
-//! `--only wsproxy,nginx` for fewer columns.
+//! `--only nginx,wsproxy,frames` for fewer columns, `--workers 2` for two workers of each, which then share both
+//! processors with the load.
 //!
 //! One worker of each proxy shares the first processor; the load and the upstream have the second. Each
 //! scenario runs for all proxies in turn, again and again; what a machine has to do besides then hits all of
@@ -22,15 +23,19 @@ use std::process::{Command, ExitCode};
 use proxies::{Place, Proxy};
 use scenarios::{SCENARIOS, Scenario};
 
-/// Where proxies run, and where everything else does.
+/// Where a proxy of one worker runs, and where everything else does.
 const PROXY_CPU: &str = "0";
 const LOAD_CPU: &str = "1";
+
+/// Two workers and the load share both.
+const ALL_CPUS: &str = "0,1";
 
 /// Tells a process that it has been moved to the right processor.
 const PINNED: &str = "BESIDE_NGINX_PINNED";
 
 struct Options {
     rounds: usize,
+    workers: usize,
     profile: String,
     wsproxy: Option<String>,
     only: Vec<String>,
@@ -57,9 +62,10 @@ fn main() -> ExitCode {
 
 /// Runs this program once more on its processor.
 fn pinned(words: &[String]) -> ExitCode {
+    let several = read_options(&mut words.to_vec()).workers > 1;
     let program = env::current_exe().expect("this program has a path");
     let status = Command::new("taskset")
-        .args(["-c", LOAD_CPU])
+        .args(["-c", if several { ALL_CPUS } else { LOAD_CPU }])
         .arg(program)
         .args(words)
         .env(PINNED, "1")
@@ -77,6 +83,7 @@ fn read_options(words: &mut Vec<String>) -> Options {
     };
     Options {
         rounds: value("--rounds").map_or(25, |rounds| rounds.parse().expect("--rounds is a number")),
+        workers: value("--workers").map_or(1, |workers| workers.parse().expect("--workers is a number")),
         wsproxy: value("--wsproxy"),
         profile: value("--profile").unwrap_or("release".to_owned()),
         only: value("--only").map_or(Vec::new(), |names| names.split(',').map(str::to_owned).collect()),
@@ -98,12 +105,18 @@ fn run(options: &Options) -> Result<(), String> {
     };
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let upstream = upstream::start()?;
-    let place = Place { directory: directory.path(), upstream: upstream.port, wsproxy: &wsproxy };
+    let place = Place {
+        directory: directory.path(),
+        upstream: upstream.port,
+        wsproxy: &wsproxy,
+        workers: options.workers,
+        processors: if options.workers > 1 { ALL_CPUS } else { PROXY_CPU },
+    };
     let mut proxies = Vec::new();
     for kind in proxies::KINDS.iter().filter(|kind| chosen(kind.name, &options.only)) {
         match Proxy::start(kind, &place) {
             Ok(proxy) => proxies.push(proxy),
-            Err(why) => eprintln!("without {}: {why}", kind.name),
+            Err(why) => eprintln!("without {}: {why}", kind.title),
         }
     }
     let table = scenarios::run(&scenarios, &proxies, &place, options.rounds)?;

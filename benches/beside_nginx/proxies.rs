@@ -7,21 +7,39 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::PROXY_CPU;
 use super::upstream::{self, Served};
 
 pub struct Kind {
+    /// How it is asked for, and what stands above its column.
     pub name: &'static str,
+    pub title: &'static str,
     start: fn(&Place<'_>) -> Result<Served, String>,
+}
+
+impl Kind {
+    const fn new(
+        name: &'static str,
+        title: &'static str,
+        start: fn(&Place<'_>) -> Result<Served, String>,
+    ) -> Kind {
+        Kind { name, title, start }
+    }
 }
 
 /// nginx first: all others are compared with it.
 pub const KINDS: &[Kind] = &[
-    Kind { name: "nginx", start: nginx },
-    Kind { name: "wsproxy", start: wsproxy },
-    Kind { name: "haproxy", start: haproxy },
-    Kind { name: "tunnel alone", start: |place| upstream::start_tunnel(place.upstream) },
+    Kind::new("nginx", "nginx", nginx),
+    Kind::new("wsproxy", "wsproxy", |place| wsproxy(place, "")),
+    Kind::new("frames", "wsproxy, frames followed", |place| wsproxy(place, FRAMES_FOLLOWED)),
+    Kind::new("quiet", "wsproxy, close_notify off", |place| wsproxy(place, "websocket_close_notify off;")),
+    Kind::new("haproxy", "HAProxy", haproxy),
+    Kind::new("alone", "tunnel alone", tunnel_alone),
 ];
+
+/// Pings, limits and counts: every frame's head is read. None of them is ever reached.
+const FRAMES_FOLLOWED: &str = "websocket_ping_interval 30s;
+            websocket_max_message_size 16m;
+            websocket_max_frame_size 16m;";
 
 /// A running proxy.
 pub struct Proxy {
@@ -51,16 +69,30 @@ pub struct Place<'a> {
     pub upstream: u16,
     /// The program, see [`build`].
     pub wsproxy: &'a str,
+    /// How many workers each has, and the processors they share, as `taskset` reads them.
+    pub workers: usize,
+    pub processors: &'a str,
 }
 
-/// One worker, no access log, connections to the upstream kept: for nginx and for wsproxy. nginx closes
+impl Place<'_> {
+    /// A command that runs where proxies run.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("taskset");
+        command.args(["-c", self.processors, program]);
+        command
+    }
+}
+
+/// As many workers as asked for, no access log, connections to the upstream kept: for nginx and for wsproxy. nginx closes
 /// connections that wait for a request when less than a sixteenth of `worker_connections` is free, so there
 /// are more of them than descriptors.
-fn configuration(place: &Place<'_>, name: &str, port: u16) -> String {
-    let (directory, upstream) = (place.directory.display(), place.upstream);
+///
+/// `websockets` is what stands in the location of WebSockets besides.
+fn configuration(place: &Place<'_>, name: &str, port: u16, websockets: &str) -> String {
+    let (directory, upstream, workers) = (place.directory.display(), place.upstream, place.workers);
     format!(
         "daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {directory}/{name}.pid;
 error_log {directory}/{name}.log crit;
 events {{ worker_connections 22000; }}
@@ -84,6 +116,7 @@ http {{
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection \"upgrade\";
+            {websockets}
         }}
     }}
 }}
@@ -93,18 +126,23 @@ http {{
 
 fn nginx(place: &Place<'_>) -> Result<Served, String> {
     let port = free_port()?;
-    let file = write(place, "nginx.conf", &configuration(place, "nginx", port))?;
+    let file = write(place, "nginx.conf", &configuration(place, "nginx", port, ""))?;
     let prefix = place.directory.to_string_lossy();
-    start(
-        port,
-        Command::new("taskset").args(["-c", PROXY_CPU, "nginx", "-p", &prefix, "-e", "stderr", "-c", &file]),
-    )
+    start(port, place.command("nginx").args(["-p", &prefix, "-e", "stderr", "-c", &file]))
 }
 
-fn wsproxy(place: &Place<'_>) -> Result<Served, String> {
+fn wsproxy(place: &Place<'_>, websockets: &str) -> Result<Served, String> {
     let port = free_port()?;
-    let file = write(place, "wsproxy.conf", &configuration(place, "wsproxy", port))?;
-    start(port, Command::new("taskset").args(["-c", PROXY_CPU, place.wsproxy, "-c", &file]))
+    let name = format!("wsproxy-{port}");
+    let file = write(place, &format!("{name}.conf"), &configuration(place, &name, port, websockets))?;
+    start(port, place.command(place.wsproxy).args(["-q", "-c", &file]))
+}
+
+fn tunnel_alone(place: &Place<'_>) -> Result<Served, String> {
+    if place.workers > 1 {
+        return Err("it has one worker".to_owned());
+    }
+    upstream::start_tunnel(place)
 }
 
 fn haproxy(place: &Place<'_>) -> Result<Served, String> {
@@ -112,7 +150,7 @@ fn haproxy(place: &Place<'_>) -> Result<Served, String> {
     let text = format!(
         "global
     maxconn 9950
-    nbthread 1
+    nbthread {}
 defaults
     mode http
     option http-keep-alive
@@ -125,10 +163,10 @@ listen echo
     bind 127.0.0.1:{port} backlog 4096
     server echo 127.0.0.1:{}
 ",
-        place.upstream
+        place.workers, place.upstream
     );
     let file = write(place, "haproxy.cfg", &text)?;
-    start(port, Command::new("taskset").args(["-c", PROXY_CPU, "haproxy", "-db", "-f", &file]))
+    start(port, place.command("haproxy").args(["-db", "-f", &file]))
 }
 
 fn write(place: &Place<'_>, name: &str, text: &str) -> Result<String, String> {

@@ -90,7 +90,7 @@ pub fn run(
                 // Each of them begins a round as often as the others.
                 let at = (at + round) % proxies.len();
                 let (proxy, samples) = (&proxies[at], &mut samples[at]);
-                let failed = |error| format!("{} through {}: {error}", scenario.title, proxy.kind.name);
+                let failed = |error| format!("{} through {}: {error}", scenario.title, proxy.kind.title);
                 match scenario.kind {
                     Kind::Load { .. } => samples.push(measure(scenario, proxy).map_err(failed)?),
                     // Memory that was given back is taken again without being asked for: only the first
@@ -168,7 +168,7 @@ async fn fill(tunnels: usize, message: usize, port: u16) -> io::Result<Vec<Strea
 }
 
 fn tables(scenarios: &[&Scenario], proxies: &[Proxy], samples: &[Vec<Vec<Sample>>]) -> String {
-    let names: Vec<&str> = proxies.iter().map(|proxy| proxy.kind.name).collect();
+    let names: Vec<&str> = proxies.iter().map(|proxy| proxy.kind.title).collect();
     let mut costs = head("of the proxy, for one", &names);
     let mut rates = head("in a second", &[&names[..], &["direct"]].concat());
     for (scenario, samples) in scenarios.iter().zip(samples) {

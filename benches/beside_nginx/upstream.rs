@@ -17,6 +17,8 @@ use wsproxy::tunnel::{Limits, Side, relay};
 use wsproxy::websocket::frame::{Head, MAX_HEAD, Piece, Scanner, mask};
 use wsproxy::websocket::handshake::accept_key;
 
+use super::proxies::Place;
+
 pub const BODY: &str = "hello, world\n";
 
 /// A process of this program that serves on a port until it is dropped.
@@ -39,10 +41,10 @@ pub fn start() -> Result<Served, String> {
     spawn(Command::new(this_program()).arg("upstream"))
 }
 
-/// A bare tunnel to `port`, on the proxies' processor.
-pub fn start_tunnel(port: u16) -> Result<Served, String> {
-    let mut command = Command::new("taskset");
-    spawn(command.args(["-c", super::PROXY_CPU]).arg(this_program()).args(["tunnel", &port.to_string()]))
+/// A bare tunnel to the upstream, where proxies run.
+pub fn start_tunnel(place: &Place<'_>) -> Result<Served, String> {
+    let program = this_program();
+    spawn(place.command(&program.to_string_lossy()).args(["tunnel", &place.upstream.to_string()]))
 }
 
 fn this_program() -> std::path::PathBuf {
