@@ -1,10 +1,11 @@
 //! The server behind the proxies: echoes WebSocket messages, answers plain requests. And a proxy that
 //! knows no HTTP: a bare tunnel.
 
+use std::cell::OnceCell;
 use std::env;
-use std::future::pending;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use wsproxy::net::{Address, ListenOptions, Listening, Stream, borrow_buffer, connect};
-use wsproxy::tunnel::{Limits, Side, relay};
+use wsproxy::tunnel::{Closing, Opened, Rules, Tunnels, WhenEnded};
 use wsproxy::websocket::frame::{Head, MAX_HEAD, Piece, Scanner, mask};
 use wsproxy::websocket::handshake::accept_key;
 
@@ -74,21 +75,43 @@ pub fn serve() -> ExitCode {
 
 pub fn relay_to(port: &str) -> ExitCode {
     let upstream = Address::Ip(format!("127.0.0.1:{port}").parse().expect("a port"));
-    let limits = Arc::new(Limits::default());
     listen(move |client| {
-        let (upstream, limits) = (upstream.clone(), limits.clone());
+        let upstream = upstream.clone();
         async move {
             let Ok(upstream) = connect(&upstream, None).await else { return };
             let _ = (client.set_nodelay(), upstream.set_nodelay());
-            tokio::task::spawn_local(tunnel(client, upstream, limits));
+            let (Ok(client), Ok(upstream)) = (client.into_fd(), upstream.into_fd()) else { return };
+            let opened = |socket| Opened { socket, early: Vec::new() };
+            tunnels().join(opened(client), opened(upstream), rules(), Nobody);
         }
     })
 }
 
-fn tunnel(client: Stream, upstream: Stream, limits: Arc<Limits>) -> impl Future<Output = ()> {
-    let side = |stream| Side { stream, early: Vec::new() };
-    let tunnel = relay(side(client), side(upstream), limits, pending());
-    async move { drop(tunnel.await) }
+/// Nobody asks how a tunnel ended.
+struct Nobody;
+
+impl WhenEnded for Nobody {
+    fn ended(self, _closing: Closing) {}
+}
+
+/// This thread's tunnels.
+fn tunnels() -> Rc<Tunnels<Nobody>> {
+    thread_local! {
+        static TUNNELS: OnceCell<Rc<Tunnels<Nobody>>> = const { OnceCell::new() };
+    }
+    TUNNELS.with(|tunnels| {
+        let tunnels = tunnels.get_or_init(|| {
+            let tunnels = Rc::new(Tunnels::new().expect("an epoll"));
+            tokio::task::spawn_local(tunnels.clone().run());
+            tunnels
+        });
+        tunnels.clone()
+    })
+}
+
+fn rules() -> Arc<Rules> {
+    let minute = || Duration::from_secs(60).into();
+    Arc::new(Rules { read: minute(), send_upstream: minute(), send_client: minute(), frames: None })
 }
 
 fn listen<F, T>(serve: F) -> ExitCode

@@ -15,7 +15,7 @@ use crate::http1::{Framing, RequestError, RequestParser, Target, Version, target
 use crate::model::ServerId;
 use crate::net::{Address, Stream};
 use crate::request::{Connection, Request};
-use crate::tunnel::Side;
+use crate::tunnel::Opened;
 use crate::websocket::handshake;
 
 use super::answer::Done;
@@ -99,13 +99,13 @@ pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
     let Serving { worker, client, .. } = serving;
     let early = client.unread().to_vec();
     worker.give_back_buffer(client.buffer);
-    let side = Side { stream: client.stream, early };
-    // A task of its own: what a request needed is not kept for as long as a tunnel lasts.
+    let side = Opened { socket: client.stream, early };
     match done {
         Some(Done::Tunnel(tunnel)) => {
-            tokio::task::spawn_local(tunnel.run(&worker, side, client.permit));
+            tunnel.begin(&worker, side, client.permit);
         }
         Some(Done::Echo(echo)) => {
+            // A task of its own: what a request needed is not kept for as long as it lasts.
             tokio::task::spawn_local(echo.run(worker, side, client.permit));
         }
         _ => {}

@@ -6,7 +6,7 @@ use crate::features::error_log::Level;
 use crate::http1::{Known, connection, write_field};
 use crate::hub::{self, EchoLimits, MAX_MESSAGE};
 use crate::net::Stream;
-use crate::tunnel::Side;
+use crate::tunnel::Opened;
 
 use super::answer::{Done, Reply};
 use super::finale::Finale;
@@ -86,10 +86,10 @@ pub struct Echo {
 
 impl Echo {
     /// Echoes until one side ends.
-    pub async fn run(self, worker: Rc<Worker>, client: Side<Stream>, permit: Option<Permit>) {
+    pub async fn run(self, worker: Rc<Worker>, client: Opened<Stream>, permit: Option<Permit>) {
         let drain = worker.ending.begun();
         let Echo { mut finale, limits } = self;
-        let echoed = hub::echo(client.stream, client.early, limits, drain).await;
+        let echoed = hub::echo(client.socket, client.early, limits, drain).await;
         finale.count_sent(echoed.bytes);
         finale
             .say(Level::Info, format_args!("echo ended after {} messages: {}", echoed.messages, echoed.why));

@@ -140,7 +140,8 @@ impl Finale {
         let level = match closing.why {
             Why::Eof | Why::Drained => Level::Info,
             Why::ReadFailed(_) | Why::WriteFailed(_) => Level::Info,
-            Why::ReadTimeout | Why::SendTimeout => Level::Error,
+            Why::ReadTimeout | Why::SendTimeout | Why::Refused(_) => Level::Error,
+            Why::Panicked => Level::Alert,
         };
         self.say(level, format_args!("tunnel ended: {closing}"));
     }

@@ -1,15 +1,14 @@
 //! Switching protocols: whether a 101 was asked for, and the tunnel behind it.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-
-use futures_util::FutureExt;
 
 use crate::features::Set;
 use crate::features::error_log::Level;
 use crate::http1::{Known, Version, connection};
 use crate::net::Stream;
-use crate::tunnel::{self, Limit, Limits, Side};
+use crate::tunnel::{Closing, Limit, Opened, Rules, WhenEnded};
 use crate::upstream::{Group, Outcome};
 
 use super::answer::{Done, Reply};
@@ -67,20 +66,24 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
         // A peer counts as well again at its 101, not when the tunnel closes as in nginx.
         asked.group.succeeded(&asked.picked);
         let settings = &self.settings;
-        let limits = Limits {
+        let rules = Rules {
             read: limit(&settings.proxy.read_timeout),
             send_upstream: limit(&settings.proxy.send_timeout),
             send_client: limit(&settings.client.send_timeout),
+            frames: None,
         };
         let early = std::mem::take(&mut asked.buffer);
         let received = asked.received;
         self.last_try(|tried| tried.received = received);
         Ok(Done::Tunnel(Box::new(Tunnel {
-            upstream: Side { stream: asked.connection.stream, early },
-            limits: self.worker.limits(limits),
-            group: asked.group,
-            picked: asked.picked.id,
-            finale: Finale::new(&self.live, self.request, &self.settings),
+            upstream: Opened { socket: asked.connection.stream, early },
+            rules: Arc::new(rules),
+            owner: Owner {
+                group: asked.group,
+                picked: asked.picked.id,
+                finale: Finale::new(&self.live, self.request, &self.settings),
+                permit: None,
+            },
         })))
     }
 
@@ -113,34 +116,46 @@ fn limit(set: &Set<Duration>) -> Limit {
 
 /// Everything a tunnel needs, and nothing of the request but its unfinished log lines.
 pub struct Tunnel {
-    upstream: Side<Stream>,
-    limits: Arc<Limits>,
+    upstream: Opened<Stream>,
+    rules: Arc<Rules>,
+    owner: Owner,
+}
+
+/// Whom a tunnel's end is told to.
+pub struct Owner {
     group: Arc<Group>,
     /// The id of the peer.
     picked: u64,
     finale: Finale,
+    /// None until the tunnel has begun.
+    permit: Option<Permit>,
 }
 
 impl Tunnel {
-    /// Joins both sides until one ends; `client` comes with what was read behind its head. Not an `async`
-    /// function, which would keep room for its arguments beside what it makes of them, for each idle tunnel.
-    pub fn run(
-        self,
-        worker: &Worker,
-        client: Side<Stream>,
-        permit: Option<Permit>,
-    ) -> impl Future<Output = ()> + use<> {
-        let Tunnel { upstream, limits, group, picked, mut finale } = self;
-        finale.count_early(upstream.early.len());
-        tunnel::relay(client, upstream, limits, worker.ending.begun()).map(
-            move |(closing, client, upstream)| {
-                drop((client, upstream));
-                group.release(picked, Outcome::Success);
-                finale.count(&closing);
-                finale.tell(&closing);
-                finale.write();
-                drop(permit);
-            },
-        )
+    /// Joins both sides until one ends; `client` comes with what was read behind its head.
+    pub fn begin(self, worker: &Worker, client: Opened<Stream>, permit: Option<Permit>) {
+        let Tunnel { upstream, rules, mut owner } = self;
+        owner.finale.count_early(upstream.early.len());
+        owner.permit = permit;
+        match (detached(client), detached(upstream)) {
+            (Ok(client), Ok(upstream)) => worker.tunnels.join(client, upstream, rules, owner),
+            (Err(error), _) | (_, Err(error)) => owner.ended(Closing::stillborn(error)),
+        }
+    }
+}
+
+/// Takes a socket away from the runtime.
+fn detached(side: Opened<Stream>) -> std::io::Result<Opened<OwnedFd>> {
+    Ok(Opened { socket: side.socket.into_fd()?, early: side.early })
+}
+
+impl WhenEnded for Owner {
+    fn ended(self, closing: Closing) {
+        let Owner { group, picked, mut finale, permit } = self;
+        group.release(picked, Outcome::Success);
+        finale.count(&closing);
+        finale.tell(&closing);
+        finale.write();
+        drop(permit);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,11 +12,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::request::Request;
-use crate::tunnel::{Ending, Limits};
+use crate::tunnel::{Ending, Tunnels};
 use crate::upstream::{Group, GroupSpec, RESOLVE_AGAIN};
 
 use super::Live;
 use super::pool::Pool;
+use super::upgrade::Owner;
 
 /// How many requests, and how many buffers, a worker keeps for the next that comes.
 const SPARE: usize = 64;
@@ -58,6 +60,7 @@ impl Shared {
 pub struct Worker {
     pub shared: Arc<Shared>,
     pub pool: Pool,
+    pub tunnels: Rc<Tunnels<Owner>>,
     /// Begins when everything has to end: [`Drain::Ending`].
     pub ending: Rc<Ending>,
     /// Connections and tunnels that are open here.
@@ -67,22 +70,25 @@ pub struct Worker {
     // Boxed, since they are large and handed around.
     #[expect(clippy::vec_box)]
     requests: RefCell<Vec<Box<Request>>>,
-    limits: RefCell<Arc<Limits>>,
     buffers: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Worker {
-    pub fn new(shared: Arc<Shared>) -> Worker {
-        Worker {
+    /// A worker of this thread.
+    ///
+    /// # Errors
+    /// What the system says when it has no descriptor left for the epoll of the tunnels.
+    pub fn new(shared: Arc<Shared>) -> io::Result<Worker> {
+        Ok(Worker {
             shared,
+            tunnels: Rc::new(Tunnels::new()?),
             pool: Pool::default(),
             ending: Rc::default(),
             open: Cell::new(0),
             computed: RefCell::default(),
             requests: RefCell::default(),
-            limits: RefCell::default(),
             buffers: RefCell::default(),
-        }
+        })
     }
 
     pub fn live(&self) -> Arc<Live> {
@@ -106,15 +112,6 @@ impl Worker {
         if requests.len() < SPARE {
             requests.push(request);
         }
-    }
-
-    /// The limits of a tunnel, shared with the one before it if they are the same: those of a location are.
-    pub fn limits(&self, limits: Limits) -> Arc<Limits> {
-        let mut last = self.limits.borrow_mut();
-        if **last != limits {
-            *last = Arc::new(limits);
-        }
-        last.clone()
     }
 
     /// An empty buffer.

@@ -10,13 +10,13 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::exchange::{Accepted, Drain, Shared, Worker, serve, tell};
 use crate::features::error_log::Level;
 use crate::net::{AcceptTrouble, Address, Listener, Listening, Stream, accept_trouble};
-use crate::tunnel::Ending;
+use crate::tunnel::Why;
 
 use super::StartError;
 use super::listeners::Route;
@@ -60,11 +60,12 @@ pub fn start(number: usize, shared: Arc<Shared>) -> Result<Handle, StartError> {
 
 /// A worker's thread: a local runtime belongs to the thread that makes it.
 fn run(shared: Arc<Shared>, orders: mpsc::UnboundedReceiver<Order>, started: &SyncSender<io::Result<()>>) {
-    match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
-        Ok(runtime) => {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    match runtime.and_then(|runtime| Ok((runtime, Worker::new(shared)?))) {
+        Ok((runtime, worker)) => {
             // Who started us waits for this.
             let _ = started.send(Ok(()));
-            runtime.block_on(work(shared, orders));
+            runtime.block_on(work(Rc::new(worker), orders));
         }
         Err(error) => {
             let _ = started.send(Err(error));
@@ -81,10 +82,10 @@ struct Accepting {
     tasks: HashMap<Address, (AbortHandle, Current)>,
 }
 
-async fn work(shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
-    let worker = Rc::new(Worker::new(shared.clone()));
-    tokio::task::spawn_local(pass_on_the_end(shared.drain.subscribe(), worker.ending.clone()));
-    let mut drain = shared.drain.subscribe();
+async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
+    tokio::task::spawn_local(serve_tunnels(worker.clone()));
+    tokio::task::spawn_local(pass_on_the_end(worker.clone()));
+    let mut drain = worker.shared.drain.subscribe();
     let mut accepting = Accepting::default();
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
@@ -105,9 +106,19 @@ async fn work(shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
     }
 }
 
-async fn pass_on_the_end(mut drain: watch::Receiver<Drain>, ending: Rc<Ending>) {
+async fn serve_tunnels(worker: Rc<Worker>) {
+    if let Err(error) = worker.tunnels.clone().run().await {
+        let message = format_args!("epoll_wait() failed ({})", crate::net::numbered(&error));
+        tell(&worker.live().model.error_log, Level::Alert, 0, message);
+        worker.tunnels.end(|_| Some(Why::Drained));
+    }
+}
+
+async fn pass_on_the_end(worker: Rc<Worker>) {
+    let mut drain = worker.shared.drain.subscribe();
     if drain.wait_for(|drain| *drain == Drain::Ending).await.is_ok() {
-        ending.begin();
+        worker.ending.begin();
+        worker.tunnels.end(|_| Some(Why::Drained));
     }
 }
 

@@ -26,6 +26,23 @@ pub struct Closing {
     pub idle: Duration,
 }
 
+impl Closing {
+    /// The end of a tunnel that could not begin.
+    pub fn stillborn(error: io::Error) -> Closing {
+        Closing {
+            who: Who::Proxy,
+            why: Why::Refused(error),
+            place: None,
+            received_from_client: 0,
+            sent_to_client: 0,
+            received_from_upstream: 0,
+            sent_to_upstream: 0,
+            lasted: Duration::ZERO,
+            idle: Duration::ZERO,
+        }
+    }
+}
+
 /// Whose doing the end was. A limit is the doing of the side that was waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
@@ -48,6 +65,10 @@ pub enum Why {
     SendTimeout,
     /// The tunnel was asked to end.
     Drained,
+    /// The system does not let its events be waited for.
+    Refused(io::Error),
+    /// A bug of ours.
+    Panicked,
 }
 
 impl fmt::Display for Who {
@@ -72,6 +93,8 @@ impl fmt::Display for Closing {
             (Why::SendTimeout, Who::Client) => write!(f, "client took nothing for {idle:?}: send_timeout")?,
             (Why::SendTimeout, who) => write!(f, "{who} took nothing for {idle:?}: proxy_send_timeout")?,
             (Why::Drained, _) => write!(f, "drained")?,
+            (Why::Refused(error), _) => write!(f, "its sockets cannot be waited for: {error}")?,
+            (Why::Panicked, _) => write!(f, "wsproxy has a bug here")?,
         }
         match &self.place {
             Some(place) => write!(f, ", {place}"),

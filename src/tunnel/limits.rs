@@ -1,4 +1,4 @@
-//! How long a tunnel waits for its peers.
+//! How long something is waited for.
 
 use std::time::Duration;
 
@@ -11,28 +11,8 @@ pub struct Limit {
     pub place: Option<Place>,
 }
 
-/// One clock measures all three: any byte that moves, in either direction, starts it anew. In nginx a
-/// talkative client keeps a silent upstream open past `proxy_read_timeout`, and so it does here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// `proxy_read_timeout`: nothing moved, and the upstream was listened to.
-    pub read: Limit,
-    /// `proxy_send_timeout`: the upstream does not take what is there for it.
-    pub send_upstream: Limit,
-    /// `send_timeout`: the client does not take what is there for it.
-    pub send_client: Limit,
-}
-
 impl From<Duration> for Limit {
     fn from(after: Duration) -> Limit {
         Limit { after, place: None }
-    }
-}
-
-/// nginx's defaults: 60 seconds each.
-impl Default for Limits {
-    fn default() -> Limits {
-        let minute = || Limit::from(Duration::from_secs(60));
-        Limits { read: minute(), send_upstream: minute(), send_client: minute() }
     }
 }

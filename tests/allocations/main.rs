@@ -5,14 +5,17 @@
 mod counting;
 mod requests;
 
-use std::future::pending;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
 use wsproxy::http1::body::{BodyDecoder, CHUNK_END, LAST_CHUNK, Trailers, chunk_head};
 use wsproxy::http1::response::ParsedResponse;
@@ -20,8 +23,9 @@ use wsproxy::http1::{
     Framing, HeadLimits, Known, RequestHead, RequestParser, ResponseHead, Target, connection, framing,
     parse_response, target,
 };
+use wsproxy::net::Stream;
 use wsproxy::net::{Address, ListenOptions, Listening, connect};
-use wsproxy::tunnel::{Closing, Limits, Side, relay};
+use wsproxy::tunnel::{Closing, Opened, Rules, Tunnels, WhenEnded};
 
 use counting::allocated;
 
@@ -50,8 +54,11 @@ impl Tunnel {
                 spawn_local(answer(asked));
                 let (client, _) = clients.listener().unwrap().accept().await.unwrap();
                 let upstream = connect(&upstream, None).await.unwrap();
-                let side = |stream| Side { stream, early: Vec::new() };
-                relay(side(client), side(upstream), Default::default(), pending()).await.0
+                let tunnels = Rc::new(Tunnels::new().unwrap());
+                spawn_local(tunnels.clone().run());
+                let (owner, closing) = oneshot::channel();
+                tunnels.join(opened(client), opened(upstream), rules(), Owner(owner));
+                closing.await.unwrap()
             })
         });
         let (upstream, _) = upstreams.accept().unwrap();
@@ -74,6 +81,23 @@ impl Tunnel {
             self.client.read_exact(&mut buffer).unwrap();
         }
     }
+}
+
+struct Owner(oneshot::Sender<Closing>);
+
+impl WhenEnded for Owner {
+    fn ended(self, closing: Closing) {
+        self.0.send(closing).unwrap();
+    }
+}
+
+fn opened(stream: Stream) -> Opened<OwnedFd> {
+    Opened { socket: stream.into_fd().unwrap(), early: Vec::new() }
+}
+
+fn rules() -> Arc<Rules> {
+    let minute = || Duration::from_secs(60).into();
+    Arc::new(Rules { read: minute(), send_upstream: minute(), send_client: minute(), frames: None })
 }
 
 async fn answer(mut asked: UnboundedReceiver<mpsc::Sender<u64>>) {
@@ -164,7 +188,9 @@ fn an_idle_tunnel_holds_little() {
         let listening = Listening::open(&any_port, &ListenOptions::default()).unwrap();
         let address = listening.address().clone();
         let listener = listening.listener().unwrap();
-        let limits = Arc::new(Limits::default());
+        let (tunnels, rules) = (Rc::new(Tunnels::new().unwrap()), rules());
+        spawn_local(tunnels.clone().run());
+        let mut ends = Vec::with_capacity(3 * TUNNELS);
         let mut held = Vec::new();
         for _ in 0..3 {
             for _ in 0..TUNNELS {
@@ -172,13 +198,14 @@ fn an_idle_tunnel_holds_little() {
                 // as idle as a tunnel can be.
                 let client = connect(&address, None).await.unwrap();
                 let (upstream, _) = listener.accept().await.unwrap();
-                let side = |stream| Side { stream, early: Vec::new() };
-                spawn_local(relay(side(client), side(upstream), limits.clone(), pending()));
+                let (owner, end) = oneshot::channel();
+                ends.push(end);
+                tunnels.join(opened(client), opened(upstream), rules.clone(), Owner(owner));
             }
             yield_now().await;
             held.push(counting::held());
         }
         let one = (held[2] - held[1]) / TUNNELS as i64;
-        assert!(one <= 1024, "{one} bytes");
+        assert!(one <= 448, "{one} bytes");
     });
 }

@@ -1,0 +1,209 @@
+//! Sockets and a clock for tests: nothing happens but what the test says.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::source::Place;
+
+use super::*;
+
+/// The near end of a connection; the test holds the same and plays the far one.
+#[derive(Clone, Default)]
+pub struct Memory(Rc<RefCell<Wire>>);
+
+#[derive(Default)]
+pub struct Wire {
+    /// What is to be read, in the pieces it came in.
+    incoming: VecDeque<Vec<u8>>,
+    /// What reading says when all of that is gone.
+    end: Option<Option<io::ErrorKind>>,
+    /// What was written.
+    pub written: Vec<u8>,
+    /// Bytes the socket takes before it blocks.
+    pub room: usize,
+    /// What writing says instead of blocking.
+    pub write_error: Option<io::ErrorKind>,
+    /// Nothing more will be written.
+    pub shut: bool,
+    pub reads: usize,
+}
+
+impl Memory {
+    pub fn new(room: usize) -> Memory {
+        let memory = Memory::default();
+        memory.0.borrow_mut().room = room;
+        memory
+    }
+
+    pub fn set(&self, change: impl FnOnce(&mut Wire)) {
+        change(&mut self.0.borrow_mut());
+    }
+
+    /// The far end sends.
+    pub fn send(&self, bytes: &[u8]) {
+        self.0.borrow_mut().incoming.push_back(bytes.to_vec());
+    }
+
+    /// The far end sends its last byte.
+    pub fn close(&self) {
+        self.0.borrow_mut().end = Some(None);
+    }
+
+    /// The far end breaks the connection.
+    pub fn fail(&self, kind: io::ErrorKind) {
+        self.0.borrow_mut().end = Some(Some(kind));
+    }
+
+    /// What the far end has received since it last asked.
+    pub fn received(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.borrow_mut().written)
+    }
+
+    pub fn reads(&self) -> usize {
+        self.0.borrow().reads
+    }
+
+    pub fn is_shut(&self) -> bool {
+        self.0.borrow().shut
+    }
+
+    fn has_news(&self) -> (bool, bool, bool) {
+        let wire = self.0.borrow();
+        (!wire.incoming.is_empty(), wire.room > 0 || wire.write_error.is_some(), wire.end.is_some())
+    }
+}
+
+impl Socket for Memory {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wire = &mut *self.0.borrow_mut();
+        wire.reads += 1;
+        let Some(mut bytes) = wire.incoming.pop_front() else {
+            return match wire.end {
+                None => Err(io::ErrorKind::WouldBlock.into()),
+                Some(None) => Ok(0),
+                Some(Some(kind)) => Err(kind.into()),
+            };
+        };
+        if bytes.len() > buffer.len() {
+            wire.incoming.push_front(bytes.split_off(buffer.len()));
+        }
+        buffer[..bytes.len()].copy_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let wire = &mut *self.0.borrow_mut();
+        let taken = bytes.len().min(wire.room);
+        if let (0, Some(kind)) = (taken, wire.write_error) {
+            return Err(kind.into());
+        }
+        if taken == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        wire.room -= taken;
+        wire.written.extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn shutdown_write(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().shut = true;
+        Ok(())
+    }
+}
+
+/// A tunnel, both far ends, and a clock that stands until it is moved.
+pub struct Joined {
+    pub client: Memory,
+    pub upstream: Memory,
+    pub tunnel: Tunnel<Memory>,
+    pub now: u64,
+    buffer: Vec<u8>,
+}
+
+impl Joined {
+    /// Both sides take all that comes.
+    pub fn new(rules: Rules) -> Joined {
+        Joined::early(rules, b"", b"")
+    }
+
+    pub fn early(rules: Rules, from_client: &[u8], from_upstream: &[u8]) -> Joined {
+        let (client, upstream) = (Memory::new(usize::MAX), Memory::new(usize::MAX));
+        let opened = |memory: &Memory, early: &[u8]| Opened { socket: memory.clone(), early: early.to_vec() };
+        // Not at the beginning of its clock, like most.
+        let now = 1_000_000;
+        let (near, far) = (opened(&client, from_client), opened(&upstream, from_upstream));
+        let tunnel = Tunnel::new(near, far, Arc::new(rules), now);
+        Joined { client, upstream, tunnel, now, buffer: vec![0; crate::net::BUFFER_SIZE] }
+    }
+
+    /// One turn, after whatever the sockets have to say.
+    pub fn turn(&mut self) -> Next {
+        for (side, memory) in
+            [(&mut self.tunnel.client, &self.client), (&mut self.tunnel.upstream, &self.upstream)]
+        {
+            let (readable, writable, hung_up) = memory.has_news();
+            side.heard(readable, writable, hung_up);
+        }
+        self.tunnel.turn(self.now, &mut self.buffer)
+    }
+
+    /// Turns until there is nothing left to do at this moment: gives the next one, or the end.
+    pub fn settle(&mut self) -> Result<u64, Closing> {
+        let mut reads = usize::MAX;
+        for _ in 0..100_000 {
+            let next = self.turn();
+            // The pieces are to a tunnel what one after another event is.
+            let before = std::mem::replace(&mut reads, self.client.reads() + self.upstream.reads());
+            match next {
+                Next::Again => {}
+                Next::Wait(_) if reads != before => {}
+                Next::Wait(deadline) => {
+                    assert!(deadline > self.now, "it would spin");
+                    return Ok(deadline);
+                }
+                Next::Ended(closing) => return Err(closing),
+            }
+        }
+        panic!("it never settles")
+    }
+
+    /// Lets time pass as a worker does: from deadline to deadline.
+    pub fn pass(&mut self, time: Duration) -> Result<(), Closing> {
+        let until = self.now + time.as_millis() as u64;
+        loop {
+            let deadline = self.settle()?;
+            if deadline > until {
+                self.now = until;
+                return Ok(());
+            }
+            self.now = deadline;
+        }
+    }
+
+    /// How it ends if nothing more happens, and after how long.
+    pub fn end(&mut self) -> (Closing, Duration) {
+        let start = self.now;
+        match self.pass(Duration::from_secs(1000 * 24 * 60 * 60)) {
+            Err(closing) => (closing, Duration::from_millis(self.now - start)),
+            Ok(()) => panic!("it never ends"),
+        }
+    }
+}
+
+/// Limits in seconds, of lines 1 to 3 of a file.
+pub fn seconds(read: u64, send_upstream: u64, send_client: u64) -> Rules {
+    let limit = |seconds: u64, line: u32| Limit {
+        after: Duration::from_secs(seconds),
+        place: Some(Place { file: "site.conf".into(), line }),
+    };
+    Rules {
+        read: limit(read, 1),
+        send_upstream: limit(send_upstream, 2),
+        send_client: limit(send_client, 3),
+        frames: None,
+    }
+}
