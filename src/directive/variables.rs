@@ -20,6 +20,9 @@ pub struct VariableRow {
     pub served: bool,
     /// Part of nginx itself, with all of its modules.
     pub open: bool,
+    /// Only wsproxy has it: a configuration written for nginx may have given the name to something else, and
+    /// that goes before.
+    pub ours: bool,
 }
 
 /// http's variables or stream's.
@@ -66,7 +69,7 @@ impl Protocol {
     /// The name, among these and `others`, that was most likely meant by `name`.
     pub fn nearest<'a>(self, name: &str, others: impl Iterator<Item = &'a str>) -> Option<String> {
         let limit = (name.len() / 3).clamp(1, 3);
-        let own = self.table().names.values().filter(|row| row.open).map(|row| row.name);
+        let own = self.table().names.values().filter(|row| row.open || row.ours).map(|row| row.name);
         let candidates = own.chain(others).filter(|known| *known != name);
         candidates
             .filter_map(|known| Some((distance(name, known, limit)?, known)))
@@ -105,6 +108,7 @@ fn parse(text: &'static str) -> Result<(Table, Table), String> {
             settable: settable == "yes",
             served: served == "yes",
             open: edition == "oss",
+            ours: edition == "wsproxy",
         };
         let table = match protocol {
             "http" => &mut http,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::directive::{Context, values};
 use crate::request::{Piece, Request, Template, Variables};
 
-use super::{Call, Feature, Row};
+use super::{Call, Feature, Row, websocket};
 
 pub static FEATURE: Feature<Written> =
     Feature { name: "log", contexts: Context::IN_HTTP, rows: ROWS, at: |w| &mut w.log };
@@ -52,6 +52,8 @@ pub struct AccessLog {
 pub struct LogFormat {
     pub text: Template,
     pub escape: Escape,
+    /// It shows what only a look at a tunnel's frames tells.
+    counts_frames: bool,
 }
 
 /// How variables are written into a line.
@@ -85,10 +87,17 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether a log shows what only a look at a tunnel's frames tells.
+    pub fn counts_frames(&self) -> bool {
+        self.logs.iter().any(|log| log.format.counts_frames)
+    }
+}
+
 impl LogFormat {
     pub fn combined(variables: &mut Variables) -> LogFormat {
         let text = Template::read(COMBINED, variables, |_, _| {}).unwrap_or_default();
-        LogFormat { text, escape: Escape::Default }
+        LogFormat { text, escape: Escape::Default, counts_frames: false }
     }
 
     /// Appends the line for a request, without its line end.
@@ -264,6 +273,11 @@ fn log_format(_: &mut Written, call: &mut Call) {
     for at in first..call.args().len() {
         pieces.extend(call.template(at).pieces().iter().cloned());
     }
-    let format = LogFormat { text: Template::from_pieces(pieces), escape };
+    let shows = |piece: &Piece| match piece {
+        Piece::Variable(id) => websocket::needs_frames(call.build.variables.name(*id)),
+        Piece::Text(_) | Piece::Capture(_) => false,
+    };
+    let counts_frames = pieces.iter().any(shows);
+    let format = LogFormat { text: Template::from_pieces(pieces), escape, counts_frames };
     call.build.log_formats.insert(name.to_vec(), Arc::new(format));
 }

@@ -24,6 +24,10 @@ pub mod variables;
 pub mod websocket;
 pub mod zones;
 
+use std::sync::Arc;
+
+use crate::tunnel::Rules;
+
 pub use row::{Build, Call, Feature, NOT_SERVED, Options, Row, Rows, Set};
 
 /// Every feature. The order is that of `nginx -V`'s modules as far as they are nginx's.
@@ -74,21 +78,28 @@ pub struct Settings {
     pub log: log::Settings,
     pub proxy: proxy::Settings,
     pub websocket: websocket::Settings,
+    /// What tunnels keep to; one for all blocks that ask for the same.
+    pub tunnel: Arc<Rules>,
 }
 
 impl Settings {
     /// What holds in a block that stands in one where `outer` holds.
     pub fn of(written: &Written, outer: &Settings) -> Settings {
+        let client = written.client.over(&outer.client);
+        let log = written.log.over(&outer.log);
         let websocket = written.websocket.over(&outer.websocket);
+        let proxy = written.proxy.over(&outer.proxy, websocket.proxy, outer.websocket.proxy);
+        let rules = websocket::rules(&websocket, &proxy, &client, &log);
         Settings {
             error_log: written.error_log.over(&outer.error_log),
-            client: written.client.over(&outer.client),
+            client,
             files: written.files.over(&outer.files),
             error_page: written.error_page.over(&outer.error_page),
             headers: written.headers.over(&outer.headers),
-            log: written.log.over(&outer.log),
-            proxy: written.proxy.over(&outer.proxy, websocket.proxy, outer.websocket.proxy),
+            log,
+            proxy,
             websocket,
+            tunnel: if rules == *outer.tunnel { outer.tunnel.clone() } else { Arc::new(rules) },
         }
     }
 }

@@ -236,7 +236,7 @@ fn set(written: &mut Written, call: &mut Call) {
         let message = format!("the duplicate \"{}\" variable", String::from_utf8_lossy(name));
         return call.error(0, "invalid-variable", message);
     }
-    if Protocol::Http.find(name).is_some_and(|row| !row.family) {
+    if Protocol::Http.find(name).is_some_and(|row| !row.family && !row.ours) {
         let what = format!("setting \"${}\"", String::from_utf8_lossy(name));
         call.not_served(0, &what);
     }

@@ -30,7 +30,7 @@ mod request_tests;
 pub use body::{BodyDecoder, BodyError, Decoded, Trailers};
 pub use framing::Framing;
 pub use headers::{Headers, write_field};
-pub use host::Host;
+pub use host::{Host, validate_host};
 pub use known::Known;
 pub use request::{HeadLimits, Method, RequestHead, RequestParser, Version};
 pub use request_error::RequestError;

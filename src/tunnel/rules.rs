@@ -18,12 +18,14 @@ pub struct Rules {
     pub send_upstream: Limit,
     /// `send_timeout`: the client does not take what is there for it.
     pub send_client: Limit,
+    /// `websocket_max_lifetime`: so old may a tunnel become, however busy it is.
+    pub max_lifetime: Option<Limit>,
     /// What is asked of frames. Where nothing is, the tunnel carries bytes and looks at none.
     pub frames: Option<FrameRules>,
 }
 
-/// What is asked of a WebSocket's frames (RFC 6455 section 5).
-#[derive(Clone, Debug, PartialEq)]
+/// What is asked of a WebSocket's frames (RFC 6455 section 5). Where nothing of it is, they are counted.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FrameRules {
     /// `websocket_close_notify`: a side that loses the other is told so by a Close frame.
     pub close_notify: bool,
@@ -35,8 +37,20 @@ pub struct FrameRules {
     pub max_message: Option<MaxSize>,
     /// `websocket_message_rate`.
     pub rate: Option<Rate>,
-    /// `websocket_max_lifetime`.
-    pub max_lifetime: Option<Limit>,
+}
+
+/// nginx's defaults, 60 seconds each, and the one of ours: who loses the other side is told so.
+impl Default for Rules {
+    fn default() -> Rules {
+        let minute = || Limit::from(Duration::from_secs(60));
+        Rules {
+            read: minute(),
+            send_upstream: minute(),
+            send_client: minute(),
+            max_lifetime: None,
+            frames: Some(FrameRules { close_notify: true, ..FrameRules::default() }),
+        }
+    }
 }
 
 /// Pings of our own towards a side that has been silent.
