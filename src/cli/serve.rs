@@ -10,7 +10,7 @@ use crate::features::error_log::{Level, Settings, Sink, Target};
 use crate::features::{NOT_SERVED, checked};
 use crate::model::{Content, Model};
 use crate::net::Address;
-use crate::runtime::{self, Loaded, Loader, Logs, StartError, Startup};
+use crate::runtime::{self, Loaded, Loader, Logs, Shortage, StartError, Startup};
 
 use super::Flags;
 use super::config::{Paths, Read};
@@ -170,6 +170,12 @@ impl Startup for Serve {
                 "wsproxy: \"user {}\" ({place}) is not followed: one process serves all, as who started it",
                 user.value
             );
+        }
+    }
+
+    fn short_of_files(&self, shortage: &Shortage) {
+        if !self.flags.quiet {
+            eprintln!("nginx: [warn] {shortage}");
         }
     }
 

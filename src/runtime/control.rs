@@ -17,6 +17,7 @@ use crate::features::error_log::{self, Level};
 use crate::model::Model;
 use crate::net::{Address, Listening};
 
+use super::limits::Shortage;
 use super::listeners::{self, Wanted};
 use super::log::Logs;
 use super::pid::PidFile;
@@ -50,6 +51,7 @@ pub struct Loaded {
 /// What is said once everything listens.
 pub trait Startup {
     fn serving(&self, model: &Model, addresses: &[Address]);
+    fn short_of_files(&self, shortage: &Shortage);
     fn failed(&self, error: &StartError);
 }
 
@@ -134,12 +136,14 @@ impl Control {
     fn start(loaded: Loaded, startup: &dyn Startup, logs: Arc<Logs>) -> Result<Control, StartError> {
         let Loaded { model, error_log, pid, .. } = loaded;
         let signals = All::new().map_err(StartError::Thread)?;
-        limits::raise_open_files(model.main.rlimit_nofile);
         logs.configure(&model, &error_log)?;
         let count = match model.main.workers {
             Workers::Number(count) => count,
             Workers::Auto => std::thread::available_parallelism().map_or(1, usize::from),
         };
+        if let Some(shortage) = limits::raise_open_files(&model.main, count) {
+            startup.short_of_files(&shortage);
+        }
         let wanted = listeners::wanted(&model)?;
         if wanted.is_empty() {
             return Err(StartError::Nothing);

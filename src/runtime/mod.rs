@@ -16,5 +16,6 @@ mod workers;
 pub use control::{Loaded, Loader, Startup, serve};
 pub use daemon::{READY, is_daemon};
 pub use errors::StartError;
+pub use limits::Shortage;
 pub use log::{LogFormat, Logs};
 pub use pid::{Signal, send};

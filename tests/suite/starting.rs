@@ -21,8 +21,15 @@ fn configuration(place: &Place, main: &str, server: &str) -> std::path::PathBuf 
 }
 
 fn command(conf: &Path, words: &[&str]) -> Command {
+    let mut command = talkative(conf);
+    command.arg("-q").args(words);
+    command
+}
+
+/// One that says what there is to say at the start.
+fn talkative(conf: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsproxy"));
-    command.arg("-q").arg("-c").arg(conf).args(words);
+    command.arg("-c").arg(conf);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
@@ -88,4 +95,21 @@ fn daemon_on_goes_to_the_background_once_it_serves() {
     assert!(place.path("pid").exists());
     assert!(command(&conf, &["-s", "stop"]).output().expect("the binary").status.success());
     until("it has ended", || !place.path("pid").exists());
+}
+
+/// Nobody is allowed so many, whoever runs this.
+#[test]
+fn more_files_than_allowed_are_told_at_the_start() {
+    let place = Place::new();
+    let conf = configuration(&place, "worker_rlimit_nofile 1099511627776;", "");
+    let child = talkative(&conf).spawn().expect("the binary");
+    serving(&place);
+    until("the pid file is there", || place.path("pid").exists());
+    let said = stop(&conf, child).stderr;
+    let said = String::from_utf8_lossy(&said);
+    let warned = said.lines().find(|line| line.contains("[warn]")).unwrap_or_else(|| panic!("{said}"));
+    for word in ["worker_rlimit_nofile 1099511627776", "ulimit -n", "LimitNOFILE=", "--ulimit", "fs.nr_open"]
+    {
+        assert!(warned.contains(word), "{word}: {warned}");
+    }
 }
