@@ -2,13 +2,11 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::features::Set;
 use crate::features::error_log::Level;
 use crate::http1::{Known, Version, connection};
 use crate::net::Stream;
-use crate::tunnel::{Closing, Limit, Opened, Rules, WhenEnded};
+use crate::tunnel::{Closing, Opened, Rules, WhenEnded};
 use crate::upstream::{Group, Outcome};
 
 use super::answer::{Done, Reply};
@@ -65,19 +63,12 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
         }
         // A peer counts as well again at its 101, not when the tunnel closes as in nginx.
         asked.group.succeeded(&asked.picked);
-        let settings = &self.settings;
-        let rules = Rules {
-            read: limit(&settings.proxy.read_timeout),
-            send_upstream: limit(&settings.proxy.send_timeout),
-            send_client: limit(&settings.client.send_timeout),
-            frames: None,
-        };
         let early = std::mem::take(&mut asked.buffer);
         let received = asked.received;
         self.last_try(|tried| tried.received = received);
         Ok(Done::Tunnel(Box::new(Tunnel {
             upstream: Opened { socket: asked.connection.stream, early },
-            rules: Arc::new(rules),
+            rules: self.settings.tunnel.clone(),
             owner: Owner {
                 group: asked.group,
                 picked: asked.picked.id,
@@ -108,10 +99,6 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
         super::head::end(self.request, &settings, 101, &mut out);
         self.request.reply.head = out;
     }
-}
-
-fn limit(set: &Set<Duration>) -> Limit {
-    Limit { after: set.value, place: set.place.clone() }
 }
 
 /// Everything a tunnel needs, and nothing of the request but its unfinished log lines.
