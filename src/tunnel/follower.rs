@@ -14,9 +14,6 @@ use super::Who;
 /// Payload of our own pings, and of the pongs that answer them.
 pub const PING_PAYLOAD: usize = 8;
 
-/// Lengths from 126 on do not fit into the second byte of a head.
-const LONG: u8 = 126;
-
 /// Where one direction of a tunnel stands among its frames. Small, for an idle tunnel has two of them.
 #[derive(Debug)]
 pub struct Follower {
@@ -43,6 +40,9 @@ pub struct Follower {
 }
 
 /// What to look out for. With nothing in it all bytes pass.
+///
+/// Broken framing cannot be measured: whoever limits has to look at [`Follower::breach`] too, before what
+/// passed is sent on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watch<'a> {
     /// Most bytes of payload, as they stand on the wire, in a frame of a message. Control frames are not
@@ -50,7 +50,8 @@ pub struct Watch<'a> {
     pub max_frame: Option<u64>,
     /// Most bytes of payload, as they stand on the wire, in all frames of a message together.
     pub max_message: Option<u64>,
-    /// So many more messages may begin, over all frames of this one call; the next makes a [`Then::Pause`].
+    /// So many more messages may begin in this one call; the next makes a [`Then::Pause`]. To be worked out
+    /// anew for each call: [`Follower::begun`] tells how many began in the last.
     pub messages_left: Option<u64>,
     /// The payload of a pong that would answer a ping of ours.
     pub pong: Option<&'a [u8; PING_PAYLOAD]>,
@@ -161,16 +162,13 @@ impl Follower {
         let last_message = watch.messages_left.map_or(u64::MAX, |left| self.begun().saturating_add(left));
         let mut at = 0;
         loop {
-            if self.left > 0 {
-                at += self.go_on(&bytes[at..]);
+            if self.is_plain() {
+                at += self.pass_whole_messages(&bytes[at..], watch, last_message);
             }
-            if self.came == 0 && self.is_plain() {
-                at += self.pass_small_messages(&bytes[at..], watch, last_message);
+            if at == bytes.len() {
+                return Step { pass: at, then: Then::All };
             }
-            if at == bytes.len() || self.breach.is_some() {
-                return Step { pass: bytes.len(), then: Then::All };
-            }
-            match self.enter(&bytes[at..], watch, last_message) {
+            match self.follow_further(&bytes[at..], watch, last_message) {
                 Ok(passed) => at += passed,
                 Err(then) => return Step { pass: at, then },
             }
@@ -242,31 +240,52 @@ impl Follower {
 
     /// Between messages, in a direction that goes on.
     fn is_plain(&self) -> bool {
-        !self.open && !self.closed && self.left == 0 && self.breach.is_none()
+        !self.open && self.is_at_boundary()
     }
 
-    /// Passes messages that are whole, in one frame each, and short, as most are.
-    fn pass_small_messages(&mut self, bytes: &[u8], watch: &Watch, last_message: u64) -> usize {
-        let head = 2 + usize::from(self.mask_bit >> 5);
-        let most = [watch.max_frame, watch.max_message].into_iter().flatten().min().unwrap_or(u64::MAX);
-        let (mut at, mut messages) = (0, self.messages);
+    /// Passes messages that came whole and in one frame, as most do.
+    fn pass_whole_messages(&mut self, bytes: &[u8], watch: &Watch, last_message: u64) -> usize {
+        let key = usize::from(self.mask_bit >> 5);
+        let most = watch.max_frame.unwrap_or(u64::MAX).min(watch.max_message.unwrap_or(u64::MAX));
+        let (mut at, mut messages, mut payload) = (0, self.messages, self.payload);
         while let Some([first, second]) = bytes[at..].first_chunk() {
-            // A wrong mask bit makes this a long length.
-            let length = second ^ self.mask_bit;
-            let end = at + head + usize::from(length);
+            // A wrong mask bit makes this greater than any length.
+            let (head, length) = match second ^ self.mask_bit {
+                short @ ..126 => (2 + key, usize::from(short)),
+                126 => match bytes[at + 2..].first_chunk().map(|length| u16::from_be_bytes(*length)) {
+                    Some(length @ 126..) => (4 + key, usize::from(length)),
+                    _ => break,
+                },
+                _ => break,
+            };
             let is_message = matches!(first & 0x8f, 0x81 | 0x82);
-            if !is_message || length >= LONG || end > bytes.len() {
+            let end = at + head + length;
+            if !is_message || end > bytes.len() {
                 break;
             }
-            if u64::from(length) > most || messages >= last_message {
+            if length as u64 > most || messages >= last_message {
                 break;
             }
             at = end;
             messages += 1;
+            payload += length as u64;
         }
-        self.payload += at as u64 - (messages - self.messages) * head as u64;
-        self.messages = messages;
+        (self.messages, self.payload) = (messages, payload);
         at
+    }
+
+    /// Gives how many of `bytes`, which are not none, pass next. Apart, so that whole messages do not pay for it.
+    #[inline(never)]
+    fn follow_further(&mut self, bytes: &[u8], watch: &Watch, last_message: u64) -> Result<usize, Then> {
+        if self.breach.is_some() {
+            Ok(bytes.len())
+        } else if self.left > 0 {
+            Ok(self.go_on(bytes))
+        } else if self.came > 0 {
+            Ok(self.enter_further(bytes))
+        } else {
+            self.enter(bytes, watch, last_message)
+        }
     }
 
     /// Passes what there is of the present frame's payload.
@@ -303,11 +322,8 @@ impl Follower {
         }
     }
 
-    /// Reads the head at the start of `bytes`, which are not none, and gives how many of them pass.
+    /// Reads the head at the start of `bytes` and gives how many of them pass.
     fn enter(&mut self, bytes: &[u8], watch: &Watch, last_message: u64) -> Result<usize, Then> {
-        if self.came > 0 {
-            return Ok(self.enter_further(bytes));
-        }
         if let Some(pong) = watch.pong {
             self.look_for_pong(pong, bytes)?;
         }
@@ -407,7 +423,8 @@ impl Follower {
         if watch.max_message.is_some_and(|most| length > most) {
             return Err(Then::Over(Excess::Message { length }));
         }
-        match !self.open && self.messages >= last_message {
+        // An open message is not among them yet, so its continuations never wait.
+        match self.messages >= last_message {
             true => Err(Then::Pause),
             false => Ok(()),
         }
