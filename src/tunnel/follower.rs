@@ -6,8 +6,10 @@
 
 use std::fmt;
 
-use crate::websocket::close::MAX_PAYLOAD;
-use crate::websocket::frame::{Head, HeadError, MAX_HEAD, Opcode, Violation, mask};
+use crate::websocket::{
+    close,
+    frame::{Head, HeadError, MAX_HEAD, Opcode, Violation, mask},
+};
 
 use super::Who;
 
@@ -131,7 +133,7 @@ struct ClosePayload {
     key: [u8; 4],
     came: u8,
     /// Unmasked, as far as it came.
-    bytes: [u8; MAX_PAYLOAD],
+    bytes: [u8; close::MAX_PAYLOAD],
 }
 
 impl Follower {
@@ -454,7 +456,7 @@ impl Follower {
             self.end_frame();
         } else if self.frame == Frame::Close {
             let key = head.mask.unwrap_or_default();
-            self.close = Some(Box::new(ClosePayload { key, came: 0, bytes: [0; MAX_PAYLOAD] }));
+            self.close = Some(Box::new(ClosePayload { key, came: 0, bytes: [0; close::MAX_PAYLOAD] }));
         }
     }
 }
