@@ -110,8 +110,7 @@ fn tunnels() -> Rc<Tunnels<Nobody>> {
 }
 
 fn rules() -> Arc<Rules> {
-    let minute = || Duration::from_secs(60).into();
-    Arc::new(Rules { read: minute(), send_upstream: minute(), send_client: minute(), frames: None })
+    Arc::new(Rules { frames: None, ..Rules::default() })
 }
 
 fn listen<F, T>(serve: F) -> ExitCode

@@ -205,6 +205,7 @@ pub fn seconds(read: u64, send_upstream: u64, send_client: u64) -> Rules {
         read: limit(read, 1),
         send_upstream: limit(send_upstream, 2),
         send_client: limit(send_client, 3),
+        max_lifetime: None,
         frames: None,
     }
 }

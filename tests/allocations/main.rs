@@ -11,7 +11,6 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -96,8 +95,7 @@ fn opened(stream: Stream) -> Opened<OwnedFd> {
 }
 
 fn rules() -> Arc<Rules> {
-    let minute = || Duration::from_secs(60).into();
-    Arc::new(Rules { read: minute(), send_upstream: minute(), send_client: minute(), frames: None })
+    Arc::new(Rules { frames: None, ..Rules::default() })
 }
 
 async fn answer(mut asked: UnboundedReceiver<mpsc::Sender<u64>>) {
