@@ -135,15 +135,21 @@ impl Finale {
         self.sent += bytes;
     }
 
-    /// Says why the tunnel ended, where it was not one of its sides that wanted to.
+    /// Says why the tunnel ended: in short where it ended as WebSockets are meant to, with all that may help
+    /// where it did not.
     pub fn tell(&self, closing: &Closing) {
-        let level = match closing.why {
-            Why::Eof | Why::Drained => Level::Info,
-            Why::ReadFailed(_) | Why::WriteFailed(_) => Level::Info,
-            Why::ReadTimeout | Why::SendTimeout | Why::Refused(_) => Level::Error,
+        let level = match &closing.why {
+            Why::Close if closing.is_normal() => Level::Info,
+            // Bytes that nobody has looked at: they may have ended as they were meant to.
+            Why::Eof | Why::ReadFailed(_) | Why::WriteFailed(_) if closing.frames.is_none() => Level::Info,
+            Why::Close | Why::Eof | Why::ReadFailed(_) | Why::WriteFailed(_) => Level::Notice,
+            Why::Drained(_) => Level::Notice,
+            Why::ReadTimeout | Why::SendTimeout | Why::PingTimeout | Why::Lifetime => Level::Warn,
+            Why::TooBig(_) | Why::TooFast => Level::Warn,
+            Why::Refused(_) => Level::Error,
             Why::Panicked => Level::Alert,
         };
-        self.say(level, format_args!("tunnel ended: {closing}"));
+        self.say(level, format_args!("tunnel ended: {closing}{}", closing.passed()));
     }
 
     /// Tells something about the request that began this.

@@ -69,6 +69,7 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
         Ok(Done::Tunnel(Box::new(Tunnel {
             upstream: Opened { socket: asked.connection.stream, early },
             rules: self.settings.tunnel.clone(),
+            websocket: self.request.websocket.is_some(),
             owner: Owner {
                 group: asked.group,
                 picked: asked.picked.id,
@@ -105,6 +106,8 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
 pub struct Tunnel {
     upstream: Opened<Stream>,
     rules: Arc<Rules>,
+    /// What goes through it are frames.
+    websocket: bool,
     owner: Owner,
 }
 
@@ -121,11 +124,11 @@ pub struct Owner {
 impl Tunnel {
     /// Joins both sides until one ends; `client` comes with what was read behind its head.
     pub fn begin(self, worker: &Worker, client: Opened<Stream>, permit: Option<Permit>) {
-        let Tunnel { upstream, rules, mut owner } = self;
+        let Tunnel { upstream, rules, websocket, mut owner } = self;
         owner.finale.count_early(upstream.early.len());
         owner.permit = permit;
         match (detached(client), detached(upstream)) {
-            (Ok(client), Ok(upstream)) => worker.tunnels.join(client, upstream, rules, owner),
+            (Ok(client), Ok(upstream)) => worker.tunnels.join(client, upstream, rules, websocket, owner),
             (Err(error), _) | (_, Err(error)) => owner.ended(Closing::stillborn(error)),
         }
     }

@@ -16,7 +16,7 @@ use tokio::task::AbortHandle;
 use crate::exchange::{Accepted, Drain, Shared, Worker, serve, tell};
 use crate::features::error_log::Level;
 use crate::net::{AcceptTrouble, Address, Listener, Listening, Stream, accept_trouble};
-use crate::tunnel::Why;
+use crate::tunnel::Drained;
 
 use super::StartError;
 use super::listeners::Route;
@@ -110,7 +110,6 @@ async fn serve_tunnels(worker: Rc<Worker>) {
     if let Err(error) = worker.tunnels.clone().run().await {
         let message = format_args!("epoll_wait() failed ({})", crate::net::numbered(&error));
         tell(&worker.live().model.error_log, Level::Alert, 0, message);
-        worker.tunnels.end(|_| Some(Why::Drained));
     }
 }
 
@@ -118,7 +117,7 @@ async fn pass_on_the_end(worker: Rc<Worker>) {
     let mut drain = worker.shared.drain.subscribe();
     if drain.wait_for(|drain| *drain == Drain::Ending).await.is_ok() {
         worker.ending.begin();
-        worker.tunnels.end(|_| Some(Why::Drained));
+        worker.tunnels.leave(|_| Some((Duration::ZERO, Drained::Stopping)));
     }
 }
 

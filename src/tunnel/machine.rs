@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::source::Place;
-
 use super::flow::{Flow, Turn};
-use super::{Closing, Opened, Rules, Side, Socket, Who, Why};
+use super::frames::{Due, Frames, MAX_OWN_FRAME};
+use super::parting::Parting;
+use super::{Closing, Drained, Opened, Rules, Side, Socket, Who, Why};
 
 /// How long a side that cannot be written to any more is read from, for what it sent before it broke. Its
 /// socket says at once that there is no more; this is for those that do not.
@@ -19,20 +19,25 @@ pub(super) const NEVER: u64 = u64::MAX;
 /// its deadline has come, and does then what can be done.
 ///
 /// What a side sent before it ended is delivered to the other; then both end. There is no half-close, as
-/// in nginx. The sockets are not shut down: dropping them does that.
+/// in nginx. Where frames are followed, who is left hears why in a Close of ours.
 ///
 /// Moments are milliseconds since its owner's clock began, as in nginx, whose timers are no finer.
 pub struct Tunnel<S> {
     pub client: Side<S>,
     pub upstream: Side<S>,
-    upward: Flow,
-    downward: Flow,
+    pub(super) upward: Flow,
+    pub(super) downward: Flow,
+    pub(super) frames: Option<Box<Frames>>,
     /// The side that cannot be written to any more, but may have sent something before, and why.
     broken: Option<Box<(Who, Why)>>,
+    /// It has ended, and says goodbye.
+    pub(super) parting: Option<Box<Parting>>,
     rules: Arc<Rules>,
     began: u64,
     /// When something last happened, in either direction.
     moved: u64,
+    /// When its owner wants it to end, and why.
+    leave: (u64, Drained),
 }
 
 /// What a tunnel waits for after a turn.
@@ -46,68 +51,168 @@ pub enum Next {
 }
 
 impl<S: Socket> Tunnel<S> {
-    /// Joins `client` and `upstream`.
-    pub fn new(client: Opened<S>, upstream: Opened<S>, rules: Arc<Rules>, now: u64) -> Tunnel<S> {
-        Tunnel {
+    /// Joins `client` and `upstream`. Frames are followed if the rules ask for it and `websocket` says that
+    /// there are some.
+    pub fn new(
+        client: Opened<S>,
+        upstream: Opened<S>,
+        rules: Arc<Rules>,
+        websocket: bool,
+        now: u64,
+    ) -> Tunnel<S> {
+        let mut tunnel = Tunnel {
             client: Side::new(client.socket),
             upstream: Side::new(upstream.socket),
-            upward: Flow::new(client.early),
-            downward: Flow::new(upstream.early),
+            upward: Flow::default(),
+            downward: Flow::default(),
+            frames: None,
             broken: None,
-            rules,
+            parting: None,
             began: now,
             moved: now,
+            leave: (NEVER, Drained::Stopping),
+            rules,
+        };
+        tunnel.begin(client.early, upstream.early, websocket);
+        tunnel
+    }
+
+    fn begin(&mut self, from_client: Vec<u8>, from_upstream: Vec<u8>, websocket: bool) {
+        match self.rules.frames.as_ref().filter(|_| websocket) {
+            None => {
+                self.upward = Flow::new(from_client);
+                self.downward = Flow::new(from_upstream);
+            }
+            Some(rules) => {
+                // They are frames like those that come later.
+                let mut frames = Box::new(Frames::new(rules, self.began));
+                frames.upward.unseen = from_client;
+                frames.downward.unseen = from_upstream;
+                self.frames = Some(frames);
+            }
         }
     }
 
     /// When the tunnel wants its first turn, if no socket has anything to say before.
     pub fn deadline(&self) -> u64 {
-        after(self.moved, self.rules.read.after)
+        self.wait(&Stand::default()).1
+    }
+
+    /// Has it end at that moment, if nothing ends it before; an earlier such wish stays.
+    pub fn leave_at(&mut self, moment: u64, why: Drained) {
+        if moment < self.leave.0 {
+            self.leave = (moment, why);
+        }
     }
 
     /// Moves what can be moved now, through `buffer`.
     pub fn turn(&mut self, now: u64, buffer: &mut [u8]) -> Next {
-        let before = self.upward.total() + self.downward.total();
+        if self.parting.is_some() {
+            return self.part(now, buffer);
+        }
+        let (up, down) = self.carry(now, buffer);
+        let stand = Stand::of(&up, &down);
+        if let Some((who, why)) = self.settle(up, down, now) {
+            return self.end(who, why, now, buffer);
+        }
+        if stand.again {
+            return Next::Again;
+        }
+        self.watch(&stand, now, buffer)
+    }
+
+    /// Looks whether anything has been waited for long enough.
+    fn watch(&mut self, stand: &Stand, now: u64, buffer: &mut [u8]) -> Next {
+        let mut deadline = self.wait(stand);
+        if now >= deadline.1 {
+            let (who, why) = match (self.broken.take(), deadline.0) {
+                (Some(broken), _) => *broken,
+                (None, wait) => wait.over(self.leave.1),
+            };
+            return self.end(who, why, now, buffer);
+        }
+        for whom in [Who::Client, Who::Upstream] {
+            match self.vigil(whom, now) {
+                Ok(moment) => deadline.1 = deadline.1.min(moment),
+                Err(why) => return self.end(whom, why, now, buffer),
+            }
+        }
+        // One that may be read from again at some moment is given a turn then.
+        Next::Wait(deadline.1.min(stand.delayed))
+    }
+
+    /// Asks a side that has been silent whether it is there. Gives when to look again, or why it is given up.
+    fn vigil(&mut self, whom: Who, now: u64) -> Result<u64, Why> {
+        let Tunnel { client, upstream, upward, downward, frames, rules, .. } = self;
+        let ping = rules.frames.as_ref().and_then(|frames| frames.ping.as_ref());
+        let Some((frames, ping)) = frames.as_mut().zip(ping) else { return Ok(NEVER) };
+        let (flow, sink) = match whom {
+            Who::Client => (downward, client),
+            _ => (upward, upstream),
+        };
+        match frames.due(ping, whom) {
+            Due::GiveUp(moment) if now >= moment => Err(Why::PingTimeout),
+            Due::GiveUp(moment) | Due::Ask(moment) if now < moment => Ok(moment),
+            // It has not taken what came before, or a frame is on its way there: it is asked after that.
+            _ if flow.is_blocked() || !frames.may_speak(whom) => Ok(NEVER),
+            _ => {
+                let mut frame = [0; MAX_OWN_FRAME];
+                let length = frames.ping(whom, &mut frame);
+                // Whether it can be written to is found out by whoever writes next.
+                let _ = flow.put(sink, &frame[..length]);
+                frames.asked(whom, now);
+                Ok(after(now, ping.timeout.after))
+            }
+        }
+    }
+
+    /// Moves what there is in both directions, and notes that something has moved.
+    fn carry(&mut self, now: u64, buffer: &mut [u8]) -> (Turn, Turn) {
+        let Tunnel { client, upstream, upward, downward, frames, rules, .. } = self;
+        let before = (upward.total(), downward.total());
+        let heard = (upward.received, downward.received);
         let broken = self.broken.as_ref().map(|broken| broken.0);
-        let Tunnel { client, upstream, upward, downward, .. } = self;
+        let mut terms = frames.as_mut().zip(rules.frames.as_ref());
         let up = match broken {
             Some(Who::Upstream) => Turn::Idle,
-            _ => upward.turn(client, upstream, buffer),
+            _ => {
+                let terms = terms.as_mut().map(|(frames, rules)| frames.terms(rules, Who::Client, now));
+                upward.turn(client, upstream, buffer, terms)
+            }
         };
         let down = match broken {
             Some(Who::Client) => Turn::Idle,
-            _ => downward.turn(upstream, client, buffer),
+            _ => {
+                let terms = terms.as_mut().map(|(frames, rules)| frames.terms(rules, Who::Upstream, now));
+                downward.turn(upstream, client, buffer, terms)
+            }
         };
-        if upward.total() + downward.total() != before {
+        if (upward.total(), downward.total()) != before {
             self.moved = now;
-        }
-        let (up_blocked, down_blocked) = (matches!(up, Turn::Blocked), matches!(down, Turn::Blocked));
-        match (up, down) {
-            (Turn::Unfinished, Turn::Idle | Turn::Blocked | Turn::Unfinished)
-            | (Turn::Idle | Turn::Blocked, Turn::Unfinished) => return Next::Again,
-            (Turn::Idle | Turn::Blocked, Turn::Idle | Turn::Blocked) => {}
-            (up, down) => {
-                if let Some((who, why)) = self.settle(up, down, now) {
-                    return Next::Ended(self.closing(who, why, now));
+            if let Some((frames, _)) = terms {
+                frames.look_for_closes();
+                if upward.received != heard.0 {
+                    frames.heard(Who::Client, now);
+                }
+                if downward.received != heard.1 {
+                    frames.heard(Who::Upstream, now);
                 }
             }
         }
-        let (wait, deadline) = self.wait(up_blocked, down_blocked);
-        if now < deadline {
-            return Next::Wait(deadline);
-        }
-        let (who, why) = match self.broken.take() {
-            Some(broken) => *broken,
-            None => wait.over(),
-        };
-        Next::Ended(self.closing(who, why, now))
+        (up, down)
     }
 
     /// Whose doing the end is, if this is it, now that a direction is over. It goes on for a side that has
     /// just broken: the other direction may have something of it yet.
     fn settle(&mut self, up: Turn, down: Turn, now: u64) -> Option<(Who, Why)> {
-        if let Some(broken) = self.broken.take() {
-            return Some(*broken);
+        let is_over = |turn: &Turn| matches!(turn, Turn::Ended(_) | Turn::Broken(_));
+        let is_refused = |turn: &Turn| matches!(turn, Turn::Over(_) | Turn::TooFast);
+        if is_over(&up) || is_over(&down) {
+            if let Some(broken) = self.broken.take() {
+                return Some(*broken);
+            }
+        } else if !is_refused(&up) && !is_refused(&down) {
+            return None;
         }
         let broken = match (up, down) {
             // Who could not be written to is to blame before who merely ended.
@@ -115,6 +220,10 @@ impl<S: Socket> Tunnel<S> {
             (Turn::Broken(why), Turn::Ended(_) | Turn::Broken(_)) => return Some((Who::Upstream, why)),
             (Turn::Ended(why), _) => return Some((Who::Client, why)),
             (_, Turn::Ended(why)) => return Some((Who::Upstream, why)),
+            (Turn::Over(excess), _) => return Some((Who::Client, Why::TooBig(excess))),
+            (_, Turn::Over(excess)) => return Some((Who::Upstream, Why::TooBig(excess))),
+            (Turn::TooFast, _) => return Some((Who::Client, Why::TooFast)),
+            (_, Turn::TooFast) => return Some((Who::Upstream, Why::TooFast)),
             (Turn::Broken(why), _) => (Who::Upstream, why),
             (_, Turn::Broken(why)) => (Who::Client, why),
             _ => return None,
@@ -126,55 +235,108 @@ impl<S: Socket> Tunnel<S> {
     }
 
     /// What is given up first if nothing moves, and when.
-    fn wait(&self, up_blocked: bool, down_blocked: bool) -> (Wait, u64) {
+    fn wait(&self, stand: &Stand) -> (Wait, u64) {
         let rules = &self.rules;
         let (listening, to_hear) = match &self.broken {
-            Some(broken) if broken.0 == Who::Client => (!up_blocked, Wait::LastWords),
-            Some(_) => (!down_blocked, Wait::LastWords),
+            Some(broken) if broken.0 == Who::Client => (!stand.up_blocked, Wait::LastWords),
+            Some(_) => (!stand.down_blocked, Wait::LastWords),
             // An upstream is not blamed for its silence while a slow client keeps us from listening.
-            None => (!down_blocked, Wait::Read),
+            // Nor is anyone while we let somebody wait.
+            None => (!stand.down_blocked && stand.delayed == NEVER, Wait::Read),
         };
-        let mut first = (to_hear, NEVER);
-        for (waiting, wait) in
-            [(down_blocked, Wait::SendClient), (up_blocked, Wait::SendUpstream), (listening, to_hear)]
-        {
-            let deadline = match (waiting, wait) {
-                (false, _) => continue,
-                (true, Wait::Read) => after(self.moved, rules.read.after),
-                (true, Wait::SendClient) => after(self.moved, rules.send_client.after),
-                (true, Wait::SendUpstream) => after(self.moved, rules.send_upstream.after),
-                (true, Wait::LastWords) => self.moved + LAST_WORDS,
-            };
-            if deadline < first.1 {
+        let mut first = (Wait::Leave, self.leave.0);
+        let mut consider = |waiting: bool, wait: Wait, deadline: u64| {
+            if waiting && deadline < first.1 {
                 first = (wait, deadline);
             }
+        };
+        match to_hear {
+            Wait::LastWords => consider(listening, to_hear, self.moved + LAST_WORDS),
+            _ => consider(listening, to_hear, after(self.moved, rules.read.after)),
+        }
+        consider(stand.down_blocked, Wait::SendClient, after(self.moved, rules.send_client.after));
+        consider(stand.up_blocked, Wait::SendUpstream, after(self.moved, rules.send_upstream.after));
+        if let Some(most) = &rules.max_lifetime {
+            consider(true, Wait::Lifetime, after(self.began, most.after));
         }
         first
     }
 
-    /// Ends the tunnel for a reason of its owner's.
-    pub fn end(&mut self, why: Why, now: u64) -> Closing {
-        self.closing(Who::Proxy, why, now)
+    /// Ends the tunnel, at once or with a goodbye.
+    pub fn end(&mut self, who: Who, why: Why, now: u64, buffer: &mut [u8]) -> Next {
+        let lost = why.is_lost().then_some(who);
+        let closing = self.closing(who, why, now);
+        match self.rules.frames.as_ref().filter(|rules| rules.close_notify) {
+            Some(_) if self.frames.is_some() => self.begin_parting(closing, lost, now, buffer),
+            _ => Next::Ended(self.counted(closing)),
+        }
     }
 
-    fn closing(&mut self, who: Who, why: Why, now: u64) -> Closing {
+    /// Ends the tunnel on the spot.
+    pub fn abandon(&mut self, why: Why, now: u64) -> Closing {
+        let closing = self.closing(Who::Proxy, why, now);
+        self.counted(closing)
+    }
+
+    fn closing(&self, who: Who, why: Why, now: u64) -> Closing {
+        let (who, why) = match self.frames.as_ref().and_then(|frames| frames.closer) {
+            Some(closer) if why.follows_a_close() => (closer, Why::Close),
+            _ => (who, why),
+        };
         Closing {
-            place: place(&self.rules, who, &why),
+            place: why.place(who, &self.rules),
+            limit: why.limit(who, &self.rules),
             who,
             why,
+            lasted: Duration::from_millis(now - self.began),
+            idle: Duration::from_millis(now - self.moved),
+            ..Closing::default()
+        }
+    }
+
+    /// Fills in what passed.
+    pub(super) fn counted(&self, closing: Closing) -> Closing {
+        Closing {
             received_from_client: self.upward.received,
             sent_to_client: self.downward.sent,
             received_from_upstream: self.downward.received,
             sent_to_upstream: self.upward.sent,
-            lasted: Duration::from_millis(now - self.began),
-            idle: Duration::from_millis(now - self.moved),
+            frames: self.frames.as_ref().map(|frames| frames.counts()),
+            ..closing
         }
     }
 }
 
 /// `since`, and so much later.
-fn after(since: u64, wait: Duration) -> u64 {
+pub(super) fn after(since: u64, wait: Duration) -> u64 {
     since.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(NEVER))
+}
+
+/// Where both directions stand after a turn.
+struct Stand {
+    up_blocked: bool,
+    down_blocked: bool,
+    again: bool,
+    /// When the first of those that were too fast may go on.
+    delayed: u64,
+}
+
+impl Default for Stand {
+    fn default() -> Stand {
+        Stand { up_blocked: false, down_blocked: false, again: false, delayed: NEVER }
+    }
+}
+
+impl Stand {
+    fn of(up: &Turn, down: &Turn) -> Stand {
+        let delay = |turn: &Turn| if let Turn::Delayed(moment) = turn { *moment } else { NEVER };
+        Stand {
+            up_blocked: matches!(up, Turn::Blocked),
+            down_blocked: matches!(down, Turn::Blocked),
+            again: matches!(up, Turn::Unfinished) || matches!(down, Turn::Unfinished),
+            delayed: delay(up).min(delay(down)),
+        }
+    }
 }
 
 /// What a tunnel waits for while nothing moves.
@@ -184,26 +346,20 @@ enum Wait {
     SendClient,
     SendUpstream,
     LastWords,
+    Lifetime,
+    Leave,
 }
 
 impl Wait {
-    /// Whose doing it is when nothing moved for so long. A side that broke has been blamed before its last
-    /// words.
-    fn over(self) -> (Who, Why) {
+    /// Whose doing it is when that was waited for long enough. A side that broke has been blamed before its
+    /// last words.
+    fn over(self, leave: Drained) -> (Who, Why) {
         match self {
             Wait::Read | Wait::LastWords => (Who::Upstream, Why::ReadTimeout),
             Wait::SendClient => (Who::Client, Why::SendTimeout),
             Wait::SendUpstream => (Who::Upstream, Why::SendTimeout),
+            Wait::Lifetime => (Who::Proxy, Why::Lifetime),
+            Wait::Leave => (Who::Proxy, Why::Drained(leave)),
         }
-    }
-}
-
-/// Where the configuration sets the limit that ended the tunnel.
-fn place(rules: &Rules, who: Who, why: &Why) -> Option<Place> {
-    match (why, who) {
-        (Why::ReadTimeout, _) => rules.read.place.clone(),
-        (Why::SendTimeout, Who::Client) => rules.send_client.place.clone(),
-        (Why::SendTimeout, _) => rules.send_upstream.place.clone(),
-        _ => None,
     }
 }

@@ -67,7 +67,6 @@ impl Memory {
         self.0.borrow().reads
     }
 
-    #[expect(dead_code, reason = "for what comes next")]
     pub fn is_shut(&self) -> bool {
         self.0.borrow().shut
     }
@@ -137,7 +136,7 @@ impl Joined {
         // Not at the beginning of its clock, like most.
         let now = 1_000_000;
         let (near, far) = (opened(&client, from_client), opened(&upstream, from_upstream));
-        let tunnel = Tunnel::new(near, far, Arc::new(rules), now);
+        let tunnel = Tunnel::new(near, far, Arc::new(rules), true, now);
         Joined { client, upstream, tunnel, now, buffer: vec![0; crate::net::BUFFER_SIZE] }
     }
 

@@ -11,13 +11,15 @@ mod deadlines;
 mod ending;
 mod flow;
 mod follower;
+mod frames;
 mod limits;
 mod machine;
+mod parting;
 mod reactor;
 mod rules;
 mod side;
 
-pub use closing::{Closing, Who, Why};
+pub use closing::{Closing, Drained, FrameCounts, SeenClose, Who, Why};
 pub use ending::{Begun, Ending};
 pub use follower::{Breach, Close, Excess, Follower, PING_PAYLOAD, Step, Then, Watch};
 pub use limits::Limit;
@@ -28,6 +30,8 @@ pub use side::{Opened, Side, Socket};
 
 #[cfg(test)]
 mod follower_tests;
+#[cfg(test)]
+mod frames_tests;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]

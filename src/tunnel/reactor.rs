@@ -1,6 +1,6 @@
 //! All tunnels of a worker: what waits for their sockets and their deadlines.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -24,7 +24,7 @@ use crate::net::borrow_buffer;
 
 use super::deadlines::Deadlines;
 use super::machine::NEVER;
-use super::{Closing, Next, Opened, Rules, Tunnel, Why};
+use super::{Closing, Drained, Next, Opened, Rules, Tunnel, Why};
 
 /// Events taken from the system at once.
 const EVENTS: usize = 128;
@@ -55,6 +55,9 @@ pub struct Tunnels<E> {
     epoll: OwnedFd,
     began: Instant,
     table: RefCell<Table<E>>,
+    /// A deadline was set that the clock does not know of.
+    nudged: Cell<bool>,
+    waker: Cell<Option<Waker>>,
 }
 
 struct Table<E> {
@@ -88,6 +91,8 @@ impl<E: WhenEnded> Tunnels<E> {
                 deadlines: Deadlines::default(),
                 unfinished: Vec::new(),
             }),
+            nudged: Cell::new(false),
+            waker: Cell::default(),
         })
     }
 
@@ -101,11 +106,18 @@ impl<E: WhenEnded> Tunnels<E> {
         self.len() == 0
     }
 
-    /// Joins two sockets that do not block. `owner` is told of the end, also where there is no beginning: if
-    /// the system does not let their events be waited for.
-    pub fn join(&self, client: Opened<OwnedFd>, upstream: Opened<OwnedFd>, rules: Arc<Rules>, owner: E) {
+    /// Joins two sockets that do not block; `websocket` says whether frames go through them. `owner` is told
+    /// of the end, also where there is no beginning: if the system does not let their events be waited for.
+    pub fn join(
+        &self,
+        client: Opened<OwnedFd>,
+        upstream: Opened<OwnedFd>,
+        rules: Arc<Rules>,
+        websocket: bool,
+        owner: E,
+    ) {
         let now = self.now();
-        let tunnel = Tunnel::new(client, upstream, rules, now);
+        let tunnel = Tunnel::new(client, upstream, rules, websocket, now);
         let deadline = tunnel.deadline();
         let mut entry = Box::new(Entry { tunnel, deadline, again: false, owner });
         let mut table = self.table.borrow_mut();
@@ -114,7 +126,7 @@ impl<E: WhenEnded> Tunnels<E> {
         if let Err(error) = registered {
             table.free.push(at);
             drop(table);
-            let closing = entry.tunnel.end(Why::Refused(error), now);
+            let closing = entry.tunnel.abandon(Why::Refused(error), now);
             return finish(Some((entry, closing)));
         }
         // The clock is set to it after the first event, which comes at once: the sockets can be written to.
@@ -122,18 +134,21 @@ impl<E: WhenEnded> Tunnels<E> {
         table.entries[at as usize] = Some(entry);
     }
 
-    /// Ends tunnels for a reason that `judge` gives for them.
-    pub fn end(&self, mut judge: impl FnMut(&E) -> Option<Why>) {
+    /// Has tunnels end for the reason that `judge` gives, after so long; those it gives none for go on. Each
+    /// may be told so more than once: the earliest counts.
+    pub fn leave(&self, mut judge: impl FnMut(&E) -> Option<(Duration, Drained)>) {
         let now = self.now();
-        let count = self.table.borrow().entries.len();
-        for at in 0..count as u32 {
-            let mut table = self.table.borrow_mut();
+        let table = &mut *self.table.borrow_mut();
+        for at in 0..table.entries.len() as u32 {
             let Some(entry) = &mut table.entries[at as usize] else { continue };
-            let Some(why) = judge(&entry.owner) else { continue };
-            let closing = entry.tunnel.end(why, now);
-            let ended = table.take(at).map(|entry| (entry, closing));
-            drop(table);
-            finish(ended);
+            let Some((after, why)) = judge(&entry.owner) else { continue };
+            let moment = now.saturating_add(u64::try_from(after.as_millis()).unwrap_or(NEVER));
+            entry.tunnel.leave_at(moment, why);
+            table.wait(at, moment);
+        }
+        self.nudged.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
         }
     }
 
@@ -181,6 +196,10 @@ impl<E: WhenEnded> Tunnels<E> {
         let first = self.table.borrow().deadlines.first();
         let first = first.map(|moment| self.began + Duration::from_millis(moment));
         poll_fn(|cx| {
+            if self.nudged.take() {
+                return Poll::Ready(Ok(()));
+            }
+            self.waker.set(Some(cx.waker().clone()));
             if let Some(first) = first.filter(|first| *first < clock.deadline()) {
                 clock.as_mut().reset(first);
             }
@@ -302,7 +321,7 @@ impl<E> Table<E> {
                 }
                 return None;
             }
-            Err(_) => entry.tunnel.end(Why::Panicked, now),
+            Err(_) => entry.tunnel.abandon(Why::Panicked, now),
         };
         self.take(at).map(|entry| (entry, closing))
     }

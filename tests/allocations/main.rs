@@ -56,7 +56,7 @@ impl Tunnel {
                 let tunnels = Rc::new(Tunnels::new().unwrap());
                 spawn_local(tunnels.clone().run());
                 let (owner, closing) = oneshot::channel();
-                tunnels.join(opened(client), opened(upstream), rules(), Owner(owner));
+                tunnels.join(opened(client), opened(upstream), rules(), true, Owner(owner));
                 closing.await.unwrap()
             })
         });
@@ -198,7 +198,7 @@ fn an_idle_tunnel_holds_little() {
                 let (upstream, _) = listener.accept().await.unwrap();
                 let (owner, end) = oneshot::channel();
                 ends.push(end);
-                tunnels.join(opened(client), opened(upstream), rules.clone(), Owner(owner));
+                tunnels.join(opened(client), opened(upstream), rules.clone(), true, Owner(owner));
             }
             yield_now().await;
             held.push(counting::held());

@@ -196,12 +196,15 @@ fn sixteen_mebibytes_come_back_unchanged() {
 
 #[test]
 fn an_idle_tunnel_ends_at_proxy_read_timeout() {
-    let inside = format!("{RECIPE} proxy_read_timeout 200ms;");
-    let gateway = Gateway::new(&inside, vec![Answer::new(SWITCHING).then(Then::Echo)]);
-    let mut client = gateway.tunnel();
-    assert_eq!(client.read_to_end().expect("an end"), b"");
-    drop(client);
-    assert!(gateway.received()[0].ended, "the upstream saw no end");
+    let told = b"\x88\x25\x03\xe9idle for 200ms (proxy_read_timeout)";
+    for (notify, expected) in [("off", &b""[..]), ("on", told)] {
+        let inside = format!("{RECIPE} proxy_read_timeout 200ms; websocket_close_notify {notify};");
+        let gateway = Gateway::new(&inside, vec![Answer::new(SWITCHING).then(Then::Echo)]);
+        let mut client = gateway.tunnel();
+        assert_eq!(client.read_to_end().expect("an end"), expected);
+        drop(client);
+        assert!(gateway.received()[0].ended, "the upstream saw no end");
+    }
 }
 
 #[test]
