@@ -152,7 +152,7 @@ impl Joined {
     }
 
     /// Turns until there is nothing left to do at this moment: gives the next one, or the end.
-    pub fn settle(&mut self) -> Result<u64, Closing> {
+    pub fn settle(&mut self) -> Result<u64, Box<Closing>> {
         let mut reads = usize::MAX;
         for _ in 0..100_000 {
             let next = self.turn();
@@ -165,14 +165,14 @@ impl Joined {
                     assert!(deadline > self.now, "it would spin");
                     return Ok(deadline);
                 }
-                Next::Ended(closing) => return Err(closing),
+                Next::Ended(closing) => return Err(Box::new(closing)),
             }
         }
         panic!("it never settles")
     }
 
     /// Lets time pass as a worker does: from deadline to deadline.
-    pub fn pass(&mut self, time: Duration) -> Result<(), Closing> {
+    pub fn pass(&mut self, time: Duration) -> Result<(), Box<Closing>> {
         let until = self.now + time.as_millis() as u64;
         loop {
             let deadline = self.settle()?;
@@ -185,7 +185,7 @@ impl Joined {
     }
 
     /// How it ends if nothing more happens, and after how long.
-    pub fn end(&mut self) -> (Closing, Duration) {
+    pub fn end(&mut self) -> (Box<Closing>, Duration) {
         let start = self.now;
         match self.pass(Duration::from_secs(1000 * 24 * 60 * 60)) {
             Err(closing) => (closing, Duration::from_millis(self.now - start)),
