@@ -29,7 +29,9 @@ impl Exchange<'_> {
         write_field(b"Upgrade", b"websocket", &mut out);
         write_field(b"Sec-WebSocket-Accept", &wish.accept_key(), &mut out);
         // A client that offers protocols wants one of them; an echo speaks any.
-        if let Some(protocol) = wish.protocols().next() {
+        let allowed = self.settings.websocket.protocols.as_ref();
+        let spoken = wish.protocols().find(|name| allowed.is_none_or(|allowed| allowed.allow(name)));
+        if let Some(protocol) = spoken {
             write_field(b"Sec-WebSocket-Protocol", protocol, &mut out);
         }
         head::end(self.request, &self.settings, 101, &mut out);

@@ -132,7 +132,7 @@ impl<'c> Exchange<'c> {
             let script = self.live.model.http.location(self.location).script.clone();
             self.run(&script)?;
             if !self.uri_changed {
-                return Ok(());
+                return self.access();
             }
             self.count_change()?;
             self.find_location()?;

@@ -5,6 +5,7 @@
 //! `live` (for all workers) and `worker` (for one).
 
 mod accel;
+mod access;
 mod answer;
 mod body;
 mod conditions;

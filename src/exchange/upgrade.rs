@@ -51,6 +51,10 @@ the client sent no WebSocket handshake, or the location does not pass Upgrade on
             self.fail(asked, 502);
             return Err(Reply::Status(502));
         }
+        if !self.chosen_protocol_is_allowed() {
+            self.fail(asked, 502);
+            return Err(Reply::Status(502));
+        }
         self.begin_switch(&asked);
         let head = std::mem::take(&mut self.request.reply.head);
         self.request.reply.head_sent += head.len() as u64;

@@ -13,3 +13,4 @@ mod starting;
 mod support;
 mod websocket;
 mod websocket_clients;
+mod websocket_handshakes;

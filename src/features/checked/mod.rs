@@ -35,6 +35,7 @@ mod substitute;
 mod syslog;
 mod upstream_tls;
 mod users;
+mod websocket;
 
 use std::collections::HashMap;
 
@@ -98,6 +99,7 @@ static AFTERWARDS: &[fn(&Whole, &mut Build)] = &[
     syslog::afterwards,
     hashes::afterwards,
     limits::afterwards,
+    websocket::afterwards,
 ];
 
 /// Checks a directive that stands where it may and whose arguments have the form of its row.

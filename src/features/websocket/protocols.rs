@@ -5,6 +5,7 @@
 //! name goes to the upstream untouched: clients put tokens there (`bearer.…`), which an upstream looks for.
 //! That the upstream then chooses an allowed one is seen to when it has answered.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::diagnostics::Diagnostic;
@@ -14,7 +15,7 @@ use crate::source::Place;
 /// The names that are allowed, and where that was said.
 #[derive(Debug)]
 pub struct Protocols {
-    pub names: Box<[Box<[u8]>]>,
+    names: Box<[Box<[u8]>]>,
     pub place: Place,
 }
 
@@ -22,6 +23,15 @@ impl Protocols {
     /// Whether this one may be spoken. Names of protocols are compared byte for byte (RFC 6455 section 4.2.2).
     pub fn allow(&self, name: &[u8]) -> bool {
         self.names.iter().any(|own| **own == *name)
+    }
+}
+
+/// The names, as they were written.
+impl fmt::Display for Protocols {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.names.iter().enumerate().try_for_each(|(at, name)| {
+            write!(f, "{}{}", if at == 0 { "" } else { " " }, String::from_utf8_lossy(name))
+        })
     }
 }
 
