@@ -95,7 +95,7 @@ impl Echo {
         finale.count_sent(echoed.bytes);
         finale
             .say(Level::Info, format_args!("echo ended after {} messages: {}", echoed.messages, echoed.why));
-        finale.write();
+        finale.write(None);
         drop(permit);
     }
 }

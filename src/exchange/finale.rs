@@ -1,5 +1,6 @@
 //! The log lines of a request that goes on as a tunnel: written now but for what only its end tells.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,8 @@ use crate::features::Settings;
 use crate::features::error_log::{self, Level};
 use crate::features::log::{AccessLog, Escape};
 use crate::features::variables::seconds;
-use crate::request::{Piece, Request, clock, wall_clock};
-use crate::tunnel::{Closing, Why};
+use crate::request::{Piece, Request, Source, VariableId, Variables, clock, wall_clock};
+use crate::tunnel::{Closing, FrameCounts, Who, Why};
 
 use super::live::Live;
 use super::log::{LogFiles, append_once, computed_path, is_wanted};
@@ -61,11 +62,28 @@ enum Late {
     UpstreamBytesSent,
     UpstreamResponseLength,
     UpstreamResponseTime,
+    WebSocket(Told),
+}
+
+/// What a tunnel itself tells when it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    BytesReceived,
+    BytesSent,
+    CloseCode,
+    CloseDirective,
+    CloseReason,
+    ClosedBy,
+    Lifetime,
+    MessagesReceived,
+    MessagesSent,
 }
 
 impl Late {
-    fn of(name: &[u8]) -> Option<Late> {
-        Some(match name {
+    /// `None` for a variable that has its value already: of these names, ours may be a configuration's own.
+    fn of(id: VariableId, variables: &Variables) -> Option<Late> {
+        let Source::Row(row) = variables.source(id) else { return None };
+        Some(match row.name.as_bytes() {
             b"body_bytes_sent" => Late::BodyBytesSent,
             b"bytes_sent" => Late::BytesSent,
             b"connection_time" => Late::ConnectionTime,
@@ -78,6 +96,15 @@ impl Late {
             b"upstream_bytes_sent" => Late::UpstreamBytesSent,
             b"upstream_response_length" => Late::UpstreamResponseLength,
             b"upstream_response_time" => Late::UpstreamResponseTime,
+            b"websocket_bytes_received" => Late::WebSocket(Told::BytesReceived),
+            b"websocket_bytes_sent" => Late::WebSocket(Told::BytesSent),
+            b"websocket_close_code" => Late::WebSocket(Told::CloseCode),
+            b"websocket_close_directive" => Late::WebSocket(Told::CloseDirective),
+            b"websocket_close_reason" => Late::WebSocket(Told::CloseReason),
+            b"websocket_closed_by" => Late::WebSocket(Told::ClosedBy),
+            b"websocket_lifetime" => Late::WebSocket(Told::Lifetime),
+            b"websocket_messages_received" => Late::WebSocket(Told::MessagesReceived),
+            b"websocket_messages_sent" => Late::WebSocket(Told::MessagesSent),
             _ => return None,
         })
     }
@@ -158,14 +185,14 @@ impl Finale {
         tell(&self.error_log, level, self.number, format_args!("{message}{context}"));
     }
 
-    /// Writes the lines.
-    pub fn write(&self) {
+    /// Writes the lines, with what the tunnel tells if there was one.
+    pub fn write(&self, closing: Option<&Closing>) {
         let mut line = Vec::new();
         for unfinished in &self.lines {
             line.clear();
-            unfinished.finish(self, &mut line);
-            line.push(b'\n');
             let log = &self.logs[unfinished.log];
+            unfinished.finish(|late, out| self.late(late, closing, log.format.escape, out), &mut line);
+            line.push(b'\n');
             match (&unfinished.path, log.path.as_literal()) {
                 (None, Some(path)) => self.files.append(path, log.buffer, &line),
                 (Some(path), _) => append_once(path, &line),
@@ -174,7 +201,7 @@ impl Finale {
         }
     }
 
-    fn late(&self, late: Late, out: &mut Vec<u8>) {
+    fn late(&self, late: Late, closing: Option<&Closing>, escape: Escape, out: &mut Vec<u8>) {
         let number = |value: u64, out: &mut Vec<u8>| {
             // Writing to a Vec cannot fail.
             let _ = write!(out, "{value}");
@@ -198,7 +225,44 @@ impl Finale {
                 Some(began) => time(began.elapsed(), out),
                 None => out.push(b'-'),
             },
+            Late::WebSocket(told) => match closing.and_then(|closing| told.of(closing)) {
+                Some(value) => escape.write(value.as_bytes(), out),
+                None if escape == Escape::Default => out.push(b'-'),
+                None => {}
+            },
         }
+    }
+}
+
+impl Told {
+    /// Its value; none for what nobody has looked at, or what never came.
+    fn of(self, closing: &Closing) -> Option<Cow<'_, str>> {
+        let frames = closing.frames.as_ref();
+        let close = || frames?.close.as_ref();
+        let count = |of: fn(&FrameCounts) -> u64| Some(of(frames?).to_string().into());
+        match self {
+            Told::BytesReceived => count(|frames| frames.payload_from_client),
+            Told::BytesSent => count(|frames| frames.payload_from_upstream),
+            Told::MessagesReceived => count(|frames| frames.messages_from_client),
+            Told::MessagesSent => count(|frames| frames.messages_from_upstream),
+            Told::CloseCode => Some(close()?.code?.to_string().into()),
+            Told::CloseReason => Some(&*close()?.reason).filter(|reason| !reason.is_empty()).map(Cow::from),
+            Told::CloseDirective => closing.directive().map(Cow::from),
+            Told::ClosedBy => Some(closed_by(closing).to_string().into()),
+            Told::Lifetime => {
+                let mut text = Vec::new();
+                seconds(closing.lasted, &mut text);
+                String::from_utf8(text).ok().map(Cow::from)
+            }
+        }
+    }
+}
+
+/// Who ended a tunnel. Where a limit did, it was the proxy, whosever silence or haste it was about.
+fn closed_by(closing: &Closing) -> Who {
+    match closing.why {
+        Why::Close | Why::Eof | Why::ReadFailed(_) | Why::WriteFailed(_) => closing.who,
+        _ => Who::Proxy,
     }
 }
 
@@ -207,7 +271,7 @@ impl Line {
         let (mut text, mut gaps) = (Vec::new(), Vec::new());
         for piece in log.format.text.pieces() {
             let late = match piece {
-                Piece::Variable(id) => Late::of(request.variables.name(*id)),
+                Piece::Variable(id) => Late::of(*id, &request.variables),
                 Piece::Text(_) | Piece::Capture(_) => None,
             };
             let start = text.len();
@@ -228,12 +292,12 @@ impl Line {
         Line { log: at, path, text: text.into(), gaps: gaps.into() }
     }
 
-    fn finish(&self, finale: &Finale, out: &mut Vec<u8>) {
+    fn finish(&self, fill: impl Fn(Late, &mut Vec<u8>), out: &mut Vec<u8>) {
         let mut from = 0;
         for (at, late) in &self.gaps {
             let at = *at as usize;
             out.extend_from_slice(&self.text[from..at]);
-            finale.late(*late, out);
+            fill(*late, out);
             from = at;
         }
         out.extend_from_slice(&self.text[from..]);

@@ -149,7 +149,7 @@ impl WhenEnded for Owner {
         group.release(picked, Outcome::Success);
         finale.count(&closing);
         finale.tell(&closing);
-        finale.write();
+        finale.write(Some(&closing));
         drop(permit);
     }
 }

@@ -141,7 +141,8 @@ impl Escape {
         }
     }
 
-    fn write(self, value: &[u8], out: &mut Vec<u8>) {
+    /// Appends a value as this way has it.
+    pub fn write(self, value: &[u8], out: &mut Vec<u8>) {
         use std::io::Write;
         for byte in value {
             match (self, *byte) {

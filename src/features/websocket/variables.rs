@@ -1,10 +1,11 @@
 //! Variables of our own: of a handshake, and of a tunnel that has ended.
 
-use crate::request::Variable;
+use crate::features::variables::seconds;
+use crate::request::{Request, Variable};
 
 /// Variables whose value is known once a tunnel has ended have none before: a log's line is finished then
 /// (`exchange/finale.rs`), a header never shows them.
-const LATER: fn(&crate::request::Request, &mut Vec<u8>) -> bool = |_, _| false;
+const LATER: fn(&Request, &mut Vec<u8>) -> bool = |_, _| false;
 
 macro_rules! later {
     ($name:literal) => {
@@ -34,8 +35,14 @@ pub const ROWS: &[Variable] = &[
     later!("websocket_close_reason"),
     // `client`, `upstream` or `proxy`.
     later!("websocket_closed_by"),
-    // From the first byte of the request to the 101, in seconds.
-    later!("websocket_handshake_time"),
+    Variable {
+        // From the first byte of the request to the 101, in seconds; the tunnel's time is not part of it.
+        name: "websocket_handshake_time",
+        get: |request, out| {
+            let switched = request.websocket.is_some() && request.reply.status == 101;
+            switched && seconds(request.lasted(), out)
+        },
+    },
     // From the 101 to the end, in seconds.
     later!("websocket_lifetime"),
     // Whole messages from and to the client.
