@@ -14,3 +14,4 @@ mod support;
 mod websocket;
 mod websocket_clients;
 mod websocket_handshakes;
+mod websocket_logs;
