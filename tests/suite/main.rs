@@ -5,6 +5,7 @@ mod browser;
 mod check;
 mod command_line;
 mod differential;
+mod handshakes;
 mod layers;
 mod pages;
 mod retries;
