@@ -26,39 +26,50 @@ const NOT_PASSED: &str = "[warn] a WebSocket was asked for and not passed on:";
 /// What is told of `request` when it meets a location `/` that holds `inside` from line 4 on and the upstream
 /// answers `answer`: the level and the message, without whose request it was about.
 fn told(inside: &str, request: &str, answer: Answer) -> String {
-    told_by(
-        &format!("server {{\n  listen @LISTEN@;\n  location / {{\n    {inside}\n  }}\n}}\n"),
-        request,
-        answer,
-    )
+    told_of_each(inside, vec![(request.to_owned(), answer)]).remove(0)
+}
+
+/// The same for several requests, each with its answer.
+fn told_of_each(inside: &str, exchanges: Vec<(String, Answer)>) -> Vec<String> {
+    let site = format!("server {{\n  listen @LISTEN@;\n  location / {{\n    {inside}\n  }}\n}}\n");
+    lines_about(&site, exchanges).iter().map(|line| without_context(line)).collect()
 }
 
 /// The same for a whole site.
 fn told_by(site: &str, request: &str, answer: Answer) -> String {
-    let line = line_about(site, request, answer);
+    without_context(&lines_about(site, vec![(request.to_owned(), answer)])[0])
+}
+
+fn without_context(line: &str) -> String {
     let end = line.find(", client: ").unwrap_or_else(|| panic!("no context: {line}"));
     line[..end].to_owned()
 }
 
-/// The only line of level `warn` or above, context and all.
-fn line_about(site: &str, request: &str, answer: Answer) -> String {
+/// The lines of level `warn` or above, context and all: one for each request.
+fn lines_about(site: &str, exchanges: Vec<(String, Answer)>) -> Vec<String> {
     let place = Place::new();
-    let origin = Origin::start(&place.address("UPSTREAM1"), vec![answer]);
+    let (requests, answers): (Vec<String>, Vec<Answer>) = exchanges.into_iter().unzip();
+    let origin = Origin::start(&place.address("UPSTREAM1"), answers);
     let mut server = Server::start(Kind::Wsproxy, place, site);
-    let mut client = Client::connect(&server.address("LISTEN"));
-    let _ = client.ask(request);
-    drop(client);
+    for request in &requests {
+        // What the client gets is not the matter here.
+        let _ = Client::connect(&server.address("LISTEN")).ask(request);
+    }
     server.quit().expect("a graceful end");
     drop(origin);
     let log = server.place.unfill(&server.place.read("error.log"));
-    let lines: Vec<&str> =
-        log.lines().filter(|line| line.contains("[warn]") || line.contains("[error]")).collect();
-    let [line] = lines[..] else { panic!("not one line: {log}") };
+    let told = log.lines().filter(|line| line.contains("[warn]") || line.contains("[error]"));
+    let told: Vec<String> = told.map(level_and_message).collect();
+    assert_eq!(told.len(), requests.len(), "one line for each request: {log}");
+    told
+}
+
+/// `[warn] message` out of `2026/01/31 12:00:00 [warn] 1#1: *1 message`.
+fn level_and_message(line: &str) -> String {
     assert!(line.len() < 800, "a line of {} bytes: {line}", line.len());
     let level = &line[line.find('[').expect("a level")..=line.find(']').expect("a level")];
     let about = line.split_once(": *").expect("a connection").1;
-    let message = about.split_once(' ').expect("a message").1;
-    format!("{level} {message}")
+    format!("{level} {}", about.split_once(' ').expect("a message").1)
 }
 
 fn answer(status: &str) -> Answer {
@@ -69,13 +80,13 @@ fn answer(status: &str) -> Answer {
 fn a_location_that_sets_neither_header() {
     let site = "server {\n listen @LISTEN@;\n location / {\n proxy_pass http://@UPSTREAM1@;\n }\n}\n";
     assert_eq!(
-        line_about(site, HANDSHAKE, answer("426 Upgrade Required")),
-        format!(
+        lines_about(site, vec![(HANDSHAKE.to_owned(), answer("426 Upgrade Required"))]),
+        [format!(
             "{NOT_PASSED} add \"proxy_set_header Upgrade $http_upgrade;\" and \"proxy_set_header Connection \
 upgrade;\" beside proxy_pass (@DIR@/site.conf:4), or \"# wsproxy: websocket_proxy on;\"; upstream answered 426 to \
 a plain request, client: unix:, server: , request: \"GET /ws HTTP/1.1\", upstream: \"http://@UPSTREAM1@/ws\", \
 host: \"a:8080\""
-        )
+        )]
     );
 }
 
@@ -149,7 +160,7 @@ block, Upgrade (@DIR@/site.conf:3) and Connection (@DIR@/site.conf:4) among them
 #[test]
 fn what_an_upstream_answers_to_a_handshake_that_was_passed_on() {
     let to = "to a WebSocket handshake";
-    for (head, expected) in [
+    let rows = [
         (
             "200 OK",
             format!(
@@ -228,8 +239,10 @@ proxy_pass (@DIR@/site.conf:4) would change it"
 handshake; its own log says more"
             ),
         ),
-    ] {
-        assert_eq!(told(RECIPE, HANDSHAKE, answer(head)), format!("[warn] {expected}"));
+    ];
+    let exchanges = rows.iter().map(|(head, _)| (HANDSHAKE.to_owned(), answer(head))).collect();
+    for (told, (_, expected)) in told_of_each(RECIPE, exchanges).iter().zip(&rows) {
+        assert_eq!(*told, format!("[warn] {expected}"));
     }
 }
 
@@ -323,7 +336,7 @@ fn a_request_that_is_no_handshake() {
     let missed = "[warn] a WebSocket was asked for, but not as RFC 6455 wants it";
     let in_front =
         "a proxy in front of this one that does not pass on HTTP/1.1, Upgrade and Connection does that";
-    for (from, to, expected) in [
+    let rows = [
         (
             "Version: 13",
             "Version: 8",
@@ -338,16 +351,16 @@ fn a_request_that_is_no_handshake() {
         ("Connection: Upgrade", "Connection: keep-alive", &format!("no Connection: upgrade): {in_front}")),
         ("HTTP/1.1", "HTTP/1.0", &format!("not HTTP/1.1): {in_front}")),
         ("Upgrade: websocket\r\n", "", &format!("no Upgrade, though a Sec-WebSocket-Key): {in_front}")),
-    ] {
-        let request = HANDSHAKE.replace(from, to);
-        assert_eq!(
-            told(RECIPE, &request, answer("400 Bad Request")),
-            format!("{missed} ({expected}; passed on as a plain request, upstream answered 400")
-        );
-        assert_eq!(
-            told("websocket_echo;", &request, answer("400 Bad Request")),
-            format!("{missed} ({expected}")
-        );
+    ];
+    let exchanges = || {
+        rows.iter().map(|(from, to, _)| (HANDSHAKE.replace(from, to), answer("400 Bad Request"))).collect()
+    };
+    for (told, (_, _, expected)) in told_of_each(RECIPE, exchanges()).iter().zip(&rows) {
+        let expected = format!("{missed} ({expected}; passed on as a plain request, upstream answered 400");
+        assert_eq!(*told, expected);
+    }
+    for (told, (_, _, expected)) in told_of_each("websocket_echo;", exchanges()).iter().zip(&rows) {
+        assert_eq!(*told, format!("{missed} ({expected}"));
     }
 }
 
@@ -376,7 +389,7 @@ version 13 is the only one; update the client; upstream switched protocols (101)
 fn a_switch_with_something_odd_about_it() {
     let (upgrade, connection) = ("Upgrade: websocket", "Connection: upgrade");
     let accept = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-    for (lines, expected) in [
+    let rows = [
         (
             format!("{upgrade}\r\n{connection}\r\nSec-WebSocket-Accept: c3BhcmU="),
             "with a wrong Sec-WebSocket-Accept: the client will close it; the upstream answers another key than \
@@ -399,12 +412,13 @@ upstream",
             format!("{connection}\r\n{accept}"),
             "with no Upgrade: websocket: the client will close it; mend the upstream",
         ),
-    ] {
-        let switch = Answer::new(format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n\r\n"));
-        assert_eq!(
-            told(RECIPE, HANDSHAKE, switch.then(Then::Close)),
-            format!("[warn] upstream answered 101 {expected}")
-        );
+    ];
+    let switch = |lines: &str| {
+        Answer::new(format!("HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n\r\n")).then(Then::Close)
+    };
+    let exchanges = rows.iter().map(|(lines, _)| (HANDSHAKE.to_owned(), switch(lines))).collect();
+    for (told, (_, expected)) in told_of_each(RECIPE, exchanges).iter().zip(&rows) {
+        assert_eq!(*told, format!("[warn] upstream answered 101 {expected}"));
     }
 }
 
