@@ -99,7 +99,9 @@ impl Exchange<'_> {
     fn tell_oddities(&self, wish: &Wish) {
         let headers = self.request.upstream.head.headers.iter().map(|(name, value, _)| (name, value));
         match handshake::granted(wish, 101, headers) {
-            Ok(grant) => {
+            Ok(mut grant) => {
+                // Where websocket_protocols says which may be spoken, it has its own word for that.
+                grant.protocol_offered |= self.settings.websocket.protocols.is_some();
                 if let Some(odd) = answers::oddities(&grant) {
                     self.report(Level::Warn, format_args!("{odd}"));
                 }
