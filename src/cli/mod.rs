@@ -15,13 +15,24 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::runtime;
 
+const AFTER_HELP: &str = "\
+Without a subcommand wsproxy serves. A newcomer starts with: wsproxy -c fixtures/gateway.conf
+
+Signals, as nginx has them:
+  TERM, INT  stops at once
+  QUIT       stops when what has begun is done, or after worker_shutdown_timeout
+  HUP        reads the configuration again
+  USR1       opens the logs anew
+  USR2       starts the binary that has this one's name, with the sockets that listen
+  WINCH      accepts no more, until HUP";
+
 /// Reads an nginx.conf, says what is wrong with it, and serves what is right, WebSocket first.
 #[derive(Parser, Debug)]
 #[command(
     name = "wsproxy",
     disable_version_flag = true,
     args_conflicts_with_subcommands = true,
-    after_help = "Without a subcommand wsproxy serves. A newcomer starts with: wsproxy -c fixtures/gateway.conf"
+    after_help = AFTER_HELP
 )]
 pub struct Cli {
     #[command(subcommand)]

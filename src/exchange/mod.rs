@@ -24,7 +24,6 @@ mod pool;
 mod relay;
 mod report;
 mod script;
-mod unopened;
 mod upgrade;
 mod upload;
 mod worker;

@@ -50,6 +50,13 @@ impl Shared {
         Shared { live: ArcSwap::from_pointee(live), connections: AtomicU64::new(0), drain }
     }
 
+    /// What workers share that take the place of others: the same configuration, which is not ending.
+    pub fn again(&self) -> Shared {
+        let (drain, _) = watch::channel(Drain::default());
+        let connections = AtomicU64::new(self.connections.load(Ordering::Relaxed));
+        Shared { live: ArcSwap::new(self.live.load_full()), connections, drain }
+    }
+
     /// The number of a new connection: `$connection`.
     pub fn next_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1

@@ -130,8 +130,9 @@ fn parameter(listen: &mut Listen, call: &mut Call, at: usize) {
             listen.quic |= name == b"quic";
             return call.not_served(at, &format!("\"{}\" on a listener", text(name)));
         }
-        // Each worker of ours has a socket of its own anyway; the others only tune the kernel.
-        (b"bind" | b"reuseport" | b"deferred" | b"multipath", None) => {}
+        (b"reuseport", None) => socket.reuseport = true,
+        // These only tune the kernel.
+        (b"bind" | b"deferred" | b"multipath", None) => {}
         (b"setfib" | b"accept_filter", Some(_)) => {}
         (b"fastopen", Some(value)) if values::number(value).is_some() => {}
         (b"backlog", Some(value)) => match values::number(value).filter(|number| *number != 0) {

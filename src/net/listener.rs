@@ -38,7 +38,7 @@ impl Default for ListenOptions {
     fn default() -> ListenOptions {
         ListenOptions {
             backlog: DEFAULT_BACKLOG,
-            reuseport: true,
+            reuseport: false,
             ipv6only: true,
             rcvbuf: None,
             sndbuf: None,
@@ -63,21 +63,39 @@ impl Listening {
         open(address, options, Claim::First)
     }
 
-    /// One more for another worker: a socket of its own with `reuseport`, else the same one once more.
+    /// Whether other sockets may listen on the same port.
+    pub fn can_have_siblings(&self) -> bool {
+        self.options.reuseport && !self.address.is_unix()
+    }
+
+    /// One more socket for another worker: of its own with `reuseport`, else the same one once more.
     pub fn sibling(&self) -> Result<Listening, ListenError> {
-        if self.options.reuseport && !self.address.is_unix() {
-            return open(&self.address, &self.options, Claim::Shared);
+        match self.can_have_siblings() {
+            true => open(&self.address, &self.options, Claim::Shared),
+            false => self.share(),
         }
-        let socket = self.socket.try_clone().map_err(|error| self.failed("dup()", error))?;
-        Ok(Listening { socket, address: self.address.clone(), options: self.options.clone() })
     }
 
     /// Takes over a socket that listens already, from another process or another worker.
-    pub fn from_fd(fd: OwnedFd, options: &ListenOptions) -> io::Result<Listening> {
+    ///
+    /// # Errors
+    /// It is no socket, or one that does not listen (`EINVAL`).
+    pub fn from_fd(fd: OwnedFd) -> io::Result<Listening> {
         let socket = Socket::from(fd);
-        socket.set_nonblocking(true)?;
         let address = Address::from_socket2(&socket.local_addr()?);
-        Ok(Listening { socket, address, options: options.clone() })
+        if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        socket.set_nonblocking(true)?;
+        let reuseport = !address.is_unix() && socket.reuse_port()?;
+        let options = ListenOptions { reuseport, ..ListenOptions::default() };
+        Ok(Listening { socket, address, options })
+    }
+
+    /// The same socket once more, for whoever is to accept from it too.
+    pub fn share(&self) -> Result<Listening, ListenError> {
+        let socket = self.socket.try_clone().map_err(|error| self.failed("dup()", error))?;
+        Ok(Listening { socket, address: self.address.clone(), options: self.options.clone() })
     }
 
     /// Where it listens, with the port the system chose if 0 was asked for.
@@ -314,7 +332,8 @@ mod tests {
 
     #[tokio::test]
     async fn each_sibling_with_reuseport_has_a_backlog_of_its_own() {
-        let first = Listening::open(&any_port("127.0.0.1"), &ListenOptions::default()).unwrap();
+        let options = ListenOptions { reuseport: true, ..ListenOptions::default() };
+        let first = Listening::open(&any_port("127.0.0.1"), &options).unwrap();
         let listeners = [first.sibling().unwrap().listener().unwrap(), first.listener().unwrap()];
         let Listener::Tcp(tcp) = &listeners[0] else { unreachable!() };
         let address = Address::Ip(tcp.local_addr().unwrap());
@@ -346,7 +365,7 @@ mod tests {
         let listening = Listening::open(&any_port("127.0.0.1"), &options).unwrap();
         let address = listening.address().clone();
         let fd = listening.listener().unwrap().into_fd().unwrap();
-        let mut moved = Listening::from_fd(fd, &options).unwrap();
+        let mut moved = Listening::from_fd(fd).unwrap();
         moved.reconfigure(&ListenOptions { backlog: 1, ..options }).unwrap();
         let listener = moved.listener().unwrap();
         let client = connect(&address, None).await.unwrap();

@@ -6,11 +6,13 @@
 mod address;
 mod buffer;
 mod errors;
+mod handover;
 mod listener;
 mod stream;
 
 pub use address::Address;
 pub use buffer::{BUFFER_SIZE, borrow_buffer};
 pub use errors::{AcceptTrouble, ListenError, accept_trouble, numbered};
+pub use handover::{keep_open, take_descriptor, unblock_signals};
 pub use listener::{DEFAULT_BACKLOG, ListenOptions, Listener, Listening};
 pub use stream::{KeepAlive, Stream, connect};

@@ -7,28 +7,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
-use tokio::sync::oneshot;
-use tokio::time::{Instant, interval, sleep, timeout};
+use tokio::time::{Instant, interval, sleep};
 
-use crate::exchange::{Drain, Live, Shared, tell};
+use crate::exchange::{Live, Shared, tell};
 use crate::features::core::Workers;
 use crate::features::error_log::{self, Level};
 use crate::model::Model;
-use crate::net::{Address, Listening};
+use crate::net::{Address, Listening, numbered};
 
+use super::crew::{Crew, end_in_time};
+use super::inherit::{self, Inherited};
 use super::limits::Shortage;
 use super::listeners::{self, Wanted};
 use super::log::Logs;
 use super::pid::PidFile;
-use super::workers::{self, Handle, Order};
-use super::{StartError, daemon, limits, names};
+use super::signals::{Signals, Wish};
+use super::upgrade::{Upgrade, how};
+use super::{StartError, daemon, limits};
 
 /// How often lines that wait in the buffers of access logs are looked at.
 const FLUSH: Duration = Duration::from_secs(1);
-
-/// How long a worker may take to close a socket on a reload.
-const STOP_LISTENING: Duration = Duration::from_secs(1);
 
 /// How often a stopping process looks whether its workers are done.
 const DONE_CHECK: Duration = Duration::from_millis(20);
@@ -58,7 +56,8 @@ pub trait Startup {
 /// Serves until told to stop.
 pub fn serve(loader: &dyn Loader, startup: &dyn Startup, logs: &Arc<Logs>) -> ExitCode {
     let Ok(loaded) = loader.load() else { return ExitCode::FAILURE };
-    if loaded.model.main.daemon && !daemon::is_daemon() {
+    let inherits = inherit::is_handed_over();
+    if loaded.model.main.daemon && !daemon::is_daemon() && !inherits {
         return daemon::start().unwrap_or_else(|error| {
             startup.failed(&error);
             ExitCode::FAILURE
@@ -86,56 +85,32 @@ pub fn serve(loader: &dyn Loader, startup: &dyn Startup, logs: &Arc<Logs>) -> Ex
 }
 
 struct Control {
-    shared: Arc<Shared>,
-    workers: Vec<Handle>,
-    sockets: HashMap<Address, Wanted>,
+    crew: Crew,
+    /// Crews that finish what they have begun: after `WINCH`.
+    leaving: Vec<Crew>,
+    /// Whether the crew is one that finishes, too.
+    resting: bool,
+    sockets: HashMap<Address, Held>,
+    /// Files of Unix sockets that systemd made stay.
+    keeps_files: bool,
     logs: Arc<Logs>,
     pid: PidFile,
-    signals: All,
+    signals: Signals,
+    upgrade: Upgrade,
 }
 
-/// Every signal that means something.
-struct All {
-    terminate: Signals,
-    interrupt: Signals,
-    quit: Signals,
-    reload: Signals,
-    reopen: Signals,
-}
-
-enum Signal {
-    Stop,
-    Quit,
-    Reload,
-    Reopen,
-}
-
-impl All {
-    fn new() -> std::io::Result<All> {
-        Ok(All {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            reload: signal(SignalKind::hangup())?,
-            reopen: signal(SignalKind::user_defined1())?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.terminate.recv() => Signal::Stop,
-            _ = self.interrupt.recv() => Signal::Stop,
-            _ = self.quit.recv() => Signal::Quit,
-            _ = self.reload.recv() => Signal::Reload,
-            _ = self.reopen.recv() => Signal::Reopen,
-        }
-    }
+/// The sockets of one address: workers accept from copies of them, a newer binary inherits them.
+struct Held {
+    wanted: Wanted,
+    sockets: Vec<Listening>,
 }
 
 impl Control {
     fn start(loaded: Loaded, startup: &dyn Startup, logs: Arc<Logs>) -> Result<Control, StartError> {
-        let Loaded { model, error_log, pid, .. } = loaded;
-        let signals = All::new().map_err(StartError::Thread)?;
+        let Loaded { model, error_log, pid: path, .. } = loaded;
+        let mut inherited = Inherited::take();
+        let upgrade = Upgrade::new(inherited.predecessor);
+        let signals = Signals::new().map_err(StartError::Thread)?;
         logs.configure(&model, &error_log)?;
         let count = match model.main.workers {
             Workers::Number(count) => count,
@@ -149,45 +124,58 @@ impl Control {
             return Err(StartError::Nothing);
         }
         let live = Live::new(model, None)?;
-        let opened = open_all(&wanted, count)?;
-        let shared = Arc::new(Shared::new(live));
-        let workers = (0..count).map(|number| workers::start(number, shared.clone()));
-        let workers: Vec<Handle> = workers.collect::<Result<_, _>>()?;
-        let addresses: Vec<Address> =
-            opened.iter().map(|(sockets, _)| sockets[0].address().clone()).collect();
-        let mut sockets = HashMap::new();
-        for (opened, wanted) in opened {
-            hand_over(&workers, opened, &wanted);
-            sockets.insert(wanted.address.clone(), wanted);
+        let opened = open_all(&wanted, count, &mut inherited)?;
+        inherited.close_the_rest();
+        let addresses: Vec<Address> = opened.iter().map(|held| held.sockets[0].address().clone()).collect();
+        let crew = Crew::start(Shared::new(live), count)?;
+        let mut control = Control {
+            crew,
+            leaving: Vec::new(),
+            resting: false,
+            sockets: HashMap::new(),
+            keeps_files: inherited.systemd,
+            logs,
+            pid: PidFile::default(),
+            signals,
+            upgrade,
+        };
+        for (level, message) in inherited.said.drain(..) {
+            control.say(level, format_args!("{message}"));
         }
-        let path = pid;
-        let pid = PidFile::write(&path).map_err(|error| StartError::Open { path, error })?;
-        tokio::spawn(names::keep_resolved(shared.clone()));
-        startup.serving(&shared.live.load().model, &addresses);
+        for held in opened {
+            control.hold(held)?;
+        }
+        control.pid = PidFile::write(&path).map_err(|error| StartError::Open { path, error })?;
+        startup.serving(&control.crew.live().model, &addresses);
         if daemon::is_daemon() {
             daemon::detach().map_err(StartError::Daemon)?;
         }
-        Ok(Control { shared, workers, sockets, logs, pid, signals })
+        Ok(control)
     }
 
     async fn run(&mut self, loader: &dyn Loader) -> ExitCode {
         let mut flush = interval(FLUSH);
         loop {
             let next = tokio::select! {
-                signal = self.signals.next() => signal,
+                wish = self.signals.next() => wish,
+                () = end_in_time([&mut self.crew].into_iter().chain(&mut self.leaving)) => continue,
                 _ = flush.tick() => {
-                    self.shared.live.load().logs.flush(Some(Instant::now()));
+                    self.crew.live().logs.flush(Some(Instant::now()));
+                    self.leaving.retain(|crew| !crew.has_ended());
                     continue;
                 }
             };
             match next {
-                Signal::Stop => break,
-                Signal::Quit => {
+                Wish::Stop => break,
+                Wish::Quit => {
                     self.quit().await;
                     break;
                 }
-                Signal::Reload => self.reload(loader).await,
-                Signal::Reopen => self.reopen(),
+                Wish::Reload => self.hang_up(loader).await,
+                Wish::Reopen => self.reopen(),
+                Wish::ChangeBinary => self.change_binary(),
+                Wish::StopAccepting => self.rest(),
+                Wish::Reap => self.reap(),
             }
         }
         self.end();
@@ -195,7 +183,7 @@ impl Control {
     }
 
     fn say(&self, level: Level, message: std::fmt::Arguments) {
-        tell(&self.shared.live.load().model.error_log, level, 0, message);
+        tell(&self.crew.live().model.error_log, level, 0, message);
     }
 
     fn reopen(&self) {
@@ -203,9 +191,91 @@ impl Control {
         for error in self.logs.reopen() {
             self.say(Level::Emerg, format_args!("{error}"));
         }
-        for error in self.shared.live.load().logs.reopen() {
+        for error in self.crew.live().logs.reopen() {
             self.say(Level::Emerg, format_args!("{error}"));
         }
+    }
+
+    /// Starts the binary that has this one's name now, with the sockets that listen.
+    fn change_binary(&mut self) {
+        if self.upgrade.has_successor() || self.upgrade.has_predecessor() {
+            let message = "the changing binary signal is ignored: \
+                           you should shutdown or terminate before either old or new binary's process";
+            return self.say(Level::Crit, format_args!("{message}"));
+        }
+        self.say(Level::Notice, format_args!("changing binary"));
+        let program = self.upgrade.program().display().to_string();
+        if let Err(why) = self.pid.step_aside() {
+            let message = format_args!("{why} before executing new binary process \"{program}\"");
+            return self.say(Level::Alert, message);
+        }
+        let sockets: Vec<&Listening> = self.sockets.values().flat_map(|held| &held.sockets).collect();
+        match self.upgrade.start(&sockets) {
+            Ok(number) => self.say(Level::Notice, format_args!("start new binary process {number}")),
+            Err(error) => {
+                let error = numbered(&error);
+                let message = format_args!(
+                    "execve() failed while executing new binary process \"{program}\" ({error})"
+                );
+                self.say(Level::Alert, message);
+                self.pid_steps_back();
+            }
+        }
+    }
+
+    fn pid_steps_back(&mut self) {
+        if let Err(why) = self.pid.step_back() {
+            self.say(Level::Alert, format_args!("{why}"));
+        }
+    }
+
+    /// The newer binary may have ended: then this one goes on alone, and accepts again.
+    fn reap(&mut self) {
+        let Some((number, status)) = self.upgrade.ended() else { return };
+        self.say(Level::Notice, format_args!("new binary process {number} {}", how(status)));
+        self.pid_steps_back();
+        self.resume();
+    }
+
+    /// Accepts no more; what has begun is finished.
+    fn rest(&mut self) {
+        self.say(Level::Notice, format_args!("stop accepting connections"));
+        if !self.resting {
+            self.say(Level::Notice, format_args!("gracefully shutting down"));
+            self.crew.finish();
+            self.resting = true;
+        }
+    }
+
+    /// Accepts again after [`Control::rest`].
+    fn resume(&mut self) {
+        if !self.resting {
+            return;
+        }
+        self.say(Level::Notice, format_args!("start worker processes"));
+        let started = Crew::start(self.crew.shared.again(), self.crew.len()).and_then(|crew| {
+            let mut held = self.sockets.values();
+            held.try_for_each(|held| crew.accept(&held.wanted.address, &held.sockets, &held.wanted.route))?;
+            Ok(crew)
+        });
+        match started {
+            Ok(crew) => {
+                self.leaving.push(std::mem::replace(&mut self.crew, crew));
+                self.resting = false;
+            }
+            Err(error) => self.say(Level::Alert, format_args!("{error}")),
+        }
+    }
+
+    /// `HUP`: accepts again where nothing was accepted, and takes a new configuration, unless a newer binary
+    /// has done so.
+    async fn hang_up(&mut self, loader: &dyn Loader) {
+        self.resume();
+        if self.upgrade.has_successor() {
+            let message = "the configuration is not read again, since a newer binary serves";
+            return self.say(Level::Notice, format_args!("{message}"));
+        }
+        self.reload(loader).await;
     }
 
     /// Takes a new configuration, if it can be served; else the old one goes on.
@@ -225,7 +295,7 @@ impl Control {
     }
 
     async fn take(&mut self, loaded: Loaded) -> Result<(), StartError> {
-        let before = self.shared.live.load_full();
+        let before = self.crew.live();
         // All that may fail comes first.
         let wanted = listeners::wanted(&loaded.model)?;
         if wanted.is_empty() {
@@ -240,92 +310,103 @@ impl Control {
         let live = Live::new(loaded.model, Some(&before))?;
         // An address that is free only once another one is closed: a single one of a port, say, when all
         // of it was listened on.
-        let (opened, later) = match open_all(&fresh, self.workers.len()) {
+        let none = &mut Inherited::default();
+        let (opened, later) = match open_all(&fresh, self.crew.len(), none) {
             Ok(opened) => (opened, Vec::new()),
             Err(error) if gone.is_empty() => return Err(error),
             Err(_) => (Vec::new(), fresh),
         };
         self.logs.configure(&live.model, &loaded.error_log)?;
         let generation = live.generation;
-        self.shared.live.store(Arc::new(live));
-        for wanted in wanted.iter().filter(|wanted| self.sockets.contains_key(&wanted.address)) {
-            for worker in &self.workers {
-                order(worker, Order::Route(wanted.address.clone(), wanted.route.clone()));
+        self.crew.shared.live.store(Arc::new(live));
+        for wanted in wanted {
+            if let Some(held) = self.sockets.get_mut(&wanted.address) {
+                self.crew.reroute(&wanted.address, &wanted.route);
+                held.wanted = wanted;
             }
         }
-        for (opened, wanted) in opened {
-            hand_over(&self.workers, opened, &wanted);
+        for held in opened {
+            self.hold_or_say(held);
         }
         for address in gone {
-            self.stop_listening(&address).await;
+            self.crew.stop_listening(&address).await;
+            if let Some(held) = self.sockets.remove(&address) {
+                self.let_go(held);
+            }
         }
         for wanted in later {
-            match listeners::open(&wanted, self.workers.len()) {
-                Ok(opened) => hand_over(&self.workers, opened, &wanted),
+            match open(&wanted, self.crew.len(), none) {
+                Ok(held) => self.hold_or_say(held),
                 Err(error) => self.say(Level::Emerg, format_args!("{error}")),
             }
         }
-        self.sockets = wanted.into_iter().map(|wanted| (wanted.address.clone(), wanted)).collect();
         self.say(Level::Notice, format_args!("configuration {generation} is in force"));
         Ok(())
     }
 
-    async fn stop_listening(&mut self, address: &Address) {
-        for worker in &self.workers {
-            let (done, closed) = oneshot::channel();
-            order(worker, Order::Stop(address.clone(), done));
-            // A worker that is busy closes it a little later.
-            let _ = timeout(STOP_LISTENING, closed).await;
+    fn hold_or_say(&mut self, held: Held) {
+        if let Err(error) = self.hold(held) {
+            self.say(Level::Emerg, format_args!("{error}"));
         }
-        unlink(address);
+    }
+
+    /// Accepts from sockets.
+    fn hold(&mut self, held: Held) -> Result<(), StartError> {
+        self.crew.accept(&held.wanted.address, &held.sockets, &held.wanted.route)?;
+        self.sockets.insert(held.wanted.address.clone(), held);
+        Ok(())
+    }
+
+    /// Closes sockets that nobody accepts from any more. The file of a Unix socket goes with the last process
+    /// that uses it.
+    fn let_go(&self, held: Held) {
+        let others = self.upgrade.has_successor() || self.upgrade.has_predecessor() || self.keeps_files;
+        if !others && let Some(path) = held.wanted.address.path() {
+            // Somebody may have removed it already.
+            let _ = std::fs::remove_file(path);
+        }
     }
 
     /// Lets every connection end by itself, or at `worker_shutdown_timeout`.
     async fn quit(&mut self) {
         self.say(Level::Notice, format_args!("gracefully shutting down"));
-        // Nobody may have subscribed any more: then there is nobody to tell.
-        self.shared.drain.send_replace(Drain::Quitting);
-        let limit = self.shared.live.load().model.main.shutdown_timeout.as_ref().map(|set| set.value);
-        let deadline = limit.map(|limit| Instant::now() + limit);
-        while !self.workers.iter().all(|worker| worker.thread.is_finished()) {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                self.shared.drain.send_replace(Drain::Ending);
-            }
+        if !self.resting {
+            self.crew.finish();
+        }
+        self.let_all_go();
+        let all = |control: &Control| {
+            let mut crews = [&control.crew].into_iter().chain(&control.leaving);
+            crews.all(Crew::has_ended)
+        };
+        while !all(self) {
             tokio::select! {
                 () = sleep(DONE_CHECK) => {}
-                signal = self.signals.next() => if matches!(signal, Signal::Stop) { return },
+                () = end_in_time([&mut self.crew].into_iter().chain(&mut self.leaving)) => {}
+                wish = self.signals.next() => if matches!(wish, Wish::Stop) { return },
             }
         }
     }
 
-    fn end(&mut self) {
-        self.shared.live.load().logs.flush(None);
-        for address in self.sockets.keys() {
-            unlink(address);
+    fn let_all_go(&mut self) {
+        for held in std::mem::take(&mut self.sockets).into_values() {
+            self.let_go(held);
         }
+    }
+
+    fn end(&mut self) {
+        self.crew.live().logs.flush(None);
+        self.let_all_go();
         self.pid.remove();
         self.say(Level::Notice, format_args!("exit"));
     }
 }
 
-fn order(worker: &Handle, order: Order) {
-    // A worker that has ended needs none.
-    let _ = worker.orders.send(order);
+fn open_all(wanted: &[Wanted], workers: usize, inherited: &mut Inherited) -> Result<Vec<Held>, StartError> {
+    wanted.iter().map(|wanted| open(wanted, workers, inherited)).collect()
 }
 
-fn open_all(wanted: &[Wanted], workers: usize) -> Result<Vec<(Vec<Listening>, Wanted)>, StartError> {
-    wanted.iter().map(|wanted| Ok((listeners::open(wanted, workers)?, wanted.clone()))).collect()
-}
-
-fn hand_over(workers: &[Handle], sockets: Vec<Listening>, wanted: &Wanted) {
-    for (worker, socket) in workers.iter().zip(sockets) {
-        order(worker, Order::Accept(socket, wanted.route.clone()));
-    }
-}
-
-fn unlink(address: &Address) {
-    if let Some(path) = address.path() {
-        // Somebody may have removed it already.
-        let _ = std::fs::remove_file(path);
-    }
+fn open(wanted: &Wanted, workers: usize, inherited: &mut Inherited) -> Result<Held, StartError> {
+    let inherited = inherited.sockets(&wanted.address);
+    let sockets = listeners::open(wanted, workers, inherited)?;
+    Ok(Held { wanted: wanted.clone(), sockets })
 }

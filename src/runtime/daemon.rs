@@ -5,12 +5,13 @@
 
 use std::env;
 use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 
 use super::StartError;
 
 /// Set for the process that serves in the background.
-const VARIABLE: &str = "WSPROXY_DAEMON";
+pub const VARIABLE: &str = "WSPROXY_DAEMON";
 
 /// What that process says when it serves.
 pub const READY: &[u8] = b"ready\n";
@@ -24,6 +25,7 @@ pub fn is_daemon() -> bool {
 pub fn start() -> Result<ExitCode, StartError> {
     let program = env::current_exe().map_err(StartError::Daemon)?;
     let mut child = Command::new(program)
+        .arg0(env::args_os().next().unwrap_or_default())
         .args(env::args_os().skip(1))
         .env(VARIABLE, "1")
         .stdin(Stdio::null())

@@ -114,14 +114,25 @@ fn addresses(listener: &Listener) -> Result<Vec<Address>, StartError> {
     Ok(addresses)
 }
 
-/// One socket for each worker.
-pub fn open(wanted: &Wanted, workers: usize) -> Result<Vec<Listening>, StartError> {
+/// The sockets of an address, as nginx has them: one for all workers, or with `reuseport` one for each. What
+/// was inherited is used first, however many there are.
+pub fn open(
+    wanted: &Wanted,
+    workers: usize,
+    inherited: Vec<Listening>,
+) -> Result<Vec<Listening>, StartError> {
     let failed = |error| StartError::Listen { error, place: Some(wanted.place.clone()) };
-    // A worker alone has a socket that nobody can join.
-    let options = ListenOptions { reuseport: workers > 1, ..wanted.options.clone() };
-    let first = Listening::open(&wanted.address, &options).map_err(failed)?;
-    let mut sockets = vec![first];
-    for _ in 1..workers {
+    let mut sockets = inherited;
+    for socket in &mut sockets {
+        socket.reconfigure(&wanted.options).map_err(failed)?;
+    }
+    if sockets.is_empty() {
+        // A worker alone has a socket that nobody can join.
+        let options =
+            ListenOptions { reuseport: wanted.options.reuseport && workers > 1, ..wanted.options.clone() };
+        sockets.push(Listening::open(&wanted.address, &options).map_err(failed)?);
+    }
+    while wanted.options.reuseport && sockets[0].can_have_siblings() && sockets.len() < workers {
         let sibling = sockets[0].sibling().map_err(failed)?;
         sockets.push(sibling);
     }

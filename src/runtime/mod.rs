@@ -4,13 +4,17 @@
 //! nothing leaves. Start at [`serve()`].
 
 mod control;
+mod crew;
 mod daemon;
 mod errors;
+mod inherit;
 mod limits;
 mod listeners;
 mod log;
 mod names;
 mod pid;
+mod signals;
+mod upgrade;
 mod workers;
 
 pub use control::{Loaded, Loader, Startup, serve};

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal as Number, kill_process};
 
+/// What stands behind the name of a pid file while a newer binary serves: `NGX_OLDPID_EXT`.
+const OLD: &str = ".oldbin";
+
 /// What `-s` sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -43,7 +46,7 @@ pub fn send(signal: Signal, file: &Path) -> Result<(), String> {
 }
 
 /// A pid file that goes when the process does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PidFile {
     path: PathBuf,
 }
@@ -62,6 +65,38 @@ impl PidFile {
         fs::write(&half, pid_line())?;
         fs::rename(&half, path)?;
         Ok(PidFile { path: path.to_owned() })
+    }
+
+    /// Makes room for the file of a newer binary: `.oldbin` is the name nginx gives it.
+    ///
+    /// # Errors
+    /// In nginx's words.
+    pub fn step_aside(&mut self) -> Result<(), String> {
+        let mut aside = self.path.clone().into_os_string();
+        aside.push(OLD);
+        self.rename(PathBuf::from(aside))
+    }
+
+    /// The newer binary is gone: the file has its name again.
+    ///
+    /// # Errors
+    /// In nginx's words.
+    pub fn step_back(&mut self) -> Result<(), String> {
+        let name = self.path.to_string_lossy();
+        let Some(own) = name.strip_suffix(OLD).map(PathBuf::from) else { return Ok(()) };
+        self.rename(own)
+    }
+
+    fn rename(&mut self, to: PathBuf) -> Result<(), String> {
+        if self.path.as_os_str().is_empty() {
+            return Ok(());
+        }
+        fs::rename(&self.path, &to).map_err(|error| {
+            let (from, to, error) = (self.path.display(), to.display(), crate::net::numbered(&error));
+            format!("rename() \"{from}\" to \"{to}\" failed ({error})")
+        })?;
+        self.path = to;
+        Ok(())
     }
 
     /// Removes the file, if it still is this process's.

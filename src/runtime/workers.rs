@@ -32,8 +32,8 @@ const DRAIN_CHECK: Duration = Duration::from_millis(20);
 
 /// What a worker is told. There are as many orders as a configuration has sockets.
 pub enum Order {
-    /// Accepts from a socket; or, with the same address, by another route.
-    Accept(Listening, Arc<Route>),
+    /// Accepts from one more socket of an address; or, with the same address, by another route.
+    Accept(Address, Listening, Arc<Route>),
     Route(Address, Arc<Route>),
     /// Stops accepting there, and says so when the socket is closed.
     Stop(Address, oneshot::Sender<()>),
@@ -79,7 +79,13 @@ type Current = Rc<RefCell<Arc<Route>>>;
 /// The sockets a worker accepts from.
 #[derive(Default)]
 struct Accepting {
-    tasks: HashMap<Address, (AbortHandle, Current)>,
+    tasks: HashMap<Address, Place>,
+}
+
+/// All that is accepted from at one address: more than one socket where an older binary had more workers.
+struct Place {
+    tasks: Vec<AbortHandle>,
+    route: Current,
 }
 
 async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
@@ -98,7 +104,7 @@ async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
             _ = sweep.tick() => worker.pool.sweep(),
         }
     }
-    for (task, _) in accepting.tasks.values() {
+    for task in accepting.tasks.values().flat_map(|place| &place.tasks) {
         task.abort();
     }
     while worker.open.get() > 0 {
@@ -124,25 +130,14 @@ async fn pass_on_the_end(worker: Rc<Worker>) {
 impl Accepting {
     async fn obey(&mut self, worker: &Rc<Worker>, order: Order) {
         match order {
-            Order::Accept(listening, route) => {
-                let address = listening.address().clone();
-                let route = Rc::new(RefCell::new(route));
-                match listening.listener() {
-                    Ok(listener) => {
-                        let task = accept(worker.clone(), listener, address.clone(), route.clone());
-                        let task = tokio::task::spawn_local(task).abort_handle();
-                        self.tasks.insert(address, (task, route));
-                    }
-                    Err(error) => trouble(worker, &address, &error),
-                }
-            }
+            Order::Accept(address, listening, route) => self.accept(worker, address, listening, route),
             Order::Route(address, route) => {
-                if let Some((_, current)) = self.tasks.get(&address) {
-                    *current.borrow_mut() = route;
+                if let Some(place) = self.tasks.get(&address) {
+                    *place.route.borrow_mut() = route;
                 }
             }
             Order::Stop(address, done) => {
-                if let Some((task, _)) = self.tasks.remove(&address) {
+                for task in self.tasks.remove(&address).map(|place| place.tasks).unwrap_or_default() {
                     task.abort();
                     // An aborted task is gone, and its socket closed, when others have had their turn.
                     while !task.is_finished() {
@@ -153,6 +148,21 @@ impl Accepting {
                 let _ = done.send(());
             }
         }
+    }
+
+    fn accept(&mut self, worker: &Rc<Worker>, address: Address, listening: Listening, route: Arc<Route>) {
+        let bound = listening.address().clone();
+        let listener = match listening.listener() {
+            Ok(listener) => listener,
+            Err(error) => return trouble(worker, &bound, &error),
+        };
+        let place = self
+            .tasks
+            .entry(address)
+            .or_insert_with(|| Place { tasks: Vec::new(), route: Rc::new(RefCell::new(route.clone())) });
+        *place.route.borrow_mut() = route;
+        let task = accept(worker.clone(), listener, bound, place.route.clone());
+        place.tasks.push(tokio::task::spawn_local(task).abort_handle());
     }
 }
 

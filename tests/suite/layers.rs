@@ -61,6 +61,7 @@ const DOORS: &[(&str, &str)] = &[
     ("pcre2", "request/pattern.rs"),
     ("clap", "cli/"),
     ("socket2", "net/"),
+    ("nix", "net/handover.rs"),
     ("glob", "source.rs"),
     ("tracing_subscriber", "runtime/"),
 ];
