@@ -11,18 +11,18 @@ use crate::features::Settings;
 use crate::features::client::Lingering;
 use crate::features::error_log::Level;
 use crate::features::listen::ListenAddress;
-use crate::http1::{Framing, RequestError, RequestParser, Target, Version, target};
+use crate::http1::{RequestError, RequestParser, Target, target};
 use crate::model::ServerId;
 use crate::net::{Address, Stream};
 use crate::request::{Connection, Request};
 use crate::tunnel::Opened;
-use crate::websocket::handshake;
 
 use super::answer::Done;
 use super::io::{Elapsed, Timer, fill, poll_fill_with};
 use super::life::Exchange;
 use super::live::Live;
 use super::report::report;
+use super::unopened;
 use super::worker::{Drain, Permit, Worker};
 
 /// A connection as a listener hands it over.
@@ -192,11 +192,10 @@ impl Serving {
             report(&settings.error_log, Level::Info, request, &error);
             return self.answer(live, request, server, Some(error.status())).await;
         }
-        let head = &request.head;
-        let has_body = !matches!(head.framing(), Framing::None | Framing::Length(0));
-        let headers = head.headers.iter().map(|(name, value, _)| (name, value));
-        let http_1_1 = head.version() == Version::Http11;
-        request.websocket = handshake::wish(head.method_name(), http_1_1, has_body, headers).ok();
+        match unopened::wish(&request.head) {
+            Ok(wish) => request.websocket = Some(wish),
+            Err(why) => request.misses_websocket = !why.is_plain(),
+        }
         self.answer(live, request, server, None).await
     }
 
@@ -217,6 +216,7 @@ impl Serving {
             None => exchange.live().await,
             Some(status) => exchange.refuse(status).await,
         };
+        exchange.tell_answered_here(&done);
         let replied = match done {
             Done::Replied => true,
             Done::Aborted => false,

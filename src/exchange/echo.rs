@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::features::error_log::Level;
-use crate::http1::{Known, connection, write_field};
+use crate::http1::write_field;
 use crate::hub::{self, EchoLimits, MAX_MESSAGE};
 use crate::net::Stream;
 use crate::tunnel::Opened;
@@ -53,13 +53,7 @@ impl Exchange<'_> {
 
     /// 426, with what RFC 6455, 4.2.2 wants a client to be told.
     async fn upgrade_required(&mut self) -> Done {
-        let headers = &self.request.head.headers;
-        let tried = connection::tokens(headers).any(|token| token.eq_ignore_ascii_case(b"upgrade"));
-        let version = headers.first(Known::SecWebSocketVersion).is_some();
-        if tried || version {
-            let message = "client sent a WebSocket handshake that is not as RFC 6455 has it";
-            self.report(Level::Info, format_args!("{message}"));
-        }
+        self.tell_missed();
         let text = b"426 Upgrade Required: a WebSocket is spoken here\n";
         let begin = Head {
             status_line: b"426 Upgrade Required",

@@ -90,7 +90,7 @@ impl Exchange<'_> {
     /// Passes the request on to one peer after another until one answers.
     pub async fn forward(&mut self, pass: &Pass) -> Result<Done, Reply> {
         let proxy = &self.settings.proxy;
-        if proxy.http_version == HttpVersion::Http10
+        if proxy.http_version.value == HttpVersion::Http10
             && proxy.pass_body
             && self.body.framing() == Framing::Chunked
         {
@@ -135,9 +135,12 @@ impl Exchange<'_> {
             let (failure, reused, sent) = match self.attempt(destination, picked, head, fresh, upgrade).await
             {
                 Ok(asked) => match self.other_peer_for(left, whole) {
-                    None => return self.pass_answer(asked).await,
+                    None => {
+                        self.tell_answer(head, asked.upgrade);
+                        return self.pass_answer(asked).await;
+                    }
                     Some(failure) => {
-                        self.failed(group, &asked.picked, &failure);
+                        self.failed(group, &asked.picked, &failure, head);
                         self.worker.give_back_buffer(asked.buffer);
                         (failure, false, true)
                     }
@@ -261,7 +264,7 @@ impl Exchange<'_> {
         let connection = match connection {
             Ok(connection) => connection,
             Err(failure) => {
-                self.failed(group, &picked, &failure);
+                self.failed(group, &picked, &failure, head);
                 return Err((failure, false, false));
             }
         };
@@ -286,7 +289,7 @@ impl Exchange<'_> {
                     let status = failure.status();
                     self.end_try(status);
                 } else {
-                    self.failed(group, &asked.picked, &failure);
+                    self.failed(group, &asked.picked, &failure, head);
                 }
                 let sent = self.request.upstream.tries.last().is_some_and(|tried| tried.sent > 0);
                 self.worker.give_back_buffer(asked.buffer);
@@ -311,8 +314,8 @@ impl Exchange<'_> {
         }
     }
 
-    /// Notes a failed try, tells the log and the group.
-    fn failed(&mut self, group: &Group, picked: &Picked, failure: &Failure) {
+    /// Notes a failed try of sending `head`, tells the log and the group.
+    fn failed(&mut self, group: &Group, picked: &Picked, failure: &Failure, head: &[u8]) {
         let outcome = match failure {
             Failure::Client(_) | Failure::Gone => Outcome::Abandoned,
             Failure::Status(403 | 404) => Outcome::Success,
@@ -321,11 +324,13 @@ impl Exchange<'_> {
         group.release(picked.id, outcome);
         match failure {
             Failure::Error(message) | Failure::InvalidHeader(message) => {
-                self.report(Level::Error, format_args!("{message}"));
+                let hint = self.handshake_hint(failure, head);
+                self.report(Level::Error, format_args!("{message}{hint}"));
             }
             Failure::Timeout(doing) => {
-                let message = format_args!("upstream timed out (110: Connection timed out) while {doing}");
-                self.report(Level::Error, message);
+                let hint = self.handshake_hint(failure, head);
+                let message = "upstream timed out (110: Connection timed out) while";
+                self.report(Level::Error, format_args!("{message} {doing}{hint}"));
             }
             Failure::Status(_) | Failure::Client(_) | Failure::Gone => {}
         }
@@ -420,13 +425,13 @@ impl Exchange<'_> {
         let start = out.len();
         self.request_uri(destination, out);
         escape::keep_one_word(out, start);
-        out.extend_from_slice(match proxy.http_version {
+        out.extend_from_slice(match proxy.http_version.value {
             HttpVersion::Http10 => b" HTTP/1.0\r\n",
             HttpVersion::Http11 => b" HTTP/1.1\r\n",
         });
         let start = out.len();
         let framing = if proxy.pass_body { self.body.framing() } else { self.unpassed_framing() };
-        proxy.request_headers.write(self.request, framing, proxy.pass_headers, out);
+        proxy.request_headers.write(self.request, framing, proxy.pass_headers.value, out);
         let upgrade = self.asks_for_upgrade(&out[start..]);
         out.extend_from_slice(b"\r\n");
         upgrade

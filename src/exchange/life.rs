@@ -36,8 +36,8 @@ pub struct Exchange<'c> {
     /// A rewrite has changed the URI, so that another location may be right.
     pub uri_changed: bool,
     uri_changes: u32,
-    /// An error page is being made: another error has nginx's own page.
-    error_page: bool,
+    /// An error page is being made for what this location answered: another error has nginx's own page.
+    error_page: Option<LocationId>,
     /// Header lines of an upstream that go out with the answer of another location.
     pub carried: Vec<u8>,
     /// The status that an error page is to be sent with.
@@ -72,7 +72,7 @@ impl<'c> Exchange<'c> {
             lingering: settings.client.lingering_close,
             uri_changed: false,
             uri_changes: MAX_URI_CHANGES + 1,
-            error_page: false,
+            error_page: None,
             carried: Vec::new(),
             status_override: None,
             settings,
@@ -247,12 +247,12 @@ impl<'c> Exchange<'c> {
             _ => return Err(reply),
         };
         self.forget_persistence(status);
-        if self.error_page && !self.settings.error_page.recursive {
+        if self.error_page.is_some() && !self.settings.error_page.recursive {
             return Err(reply);
         }
         let settings = self.settings.clone();
         let Some(page) = settings.error_page.page(status) else { return Err(reply) };
-        self.error_page = true;
+        self.error_page.get_or_insert(self.location);
         self.count_change()?;
         self.status_override = match page.overwrite {
             None => Some(status),
@@ -313,6 +313,11 @@ impl<'c> Exchange<'c> {
             Kind::Pattern(_) | Kind::Named | Kind::Unnamed => 0,
             Kind::Prefix | Kind::PrefixOnly | Kind::Exact => location.name.len(),
         }
+    }
+
+    /// The location that had the first say, whatever error page took its place.
+    pub fn first_location(&self) -> LocationId {
+        self.error_page.unwrap_or(self.location)
     }
 
     pub fn report(&self, level: Level, message: std::fmt::Arguments) {

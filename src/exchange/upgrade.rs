@@ -3,7 +3,6 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::features::error_log::Level;
 use crate::http1::{Known, Version, connection};
 use crate::net::Stream;
 use crate::tunnel::{Closing, Opened, Rules, WhenEnded};
@@ -42,12 +41,10 @@ impl Exchange<'_> {
             && wanted.is_some_and(|wanted| wanted.eq_ignore_ascii_case(sent))
     }
 
-    /// Takes a 101: a tunnel if it was asked for, else 502 at once, where nginx falls silent.
+    /// Takes a 101: a tunnel if it was asked for, else 502 at once, where nginx falls silent. The log knows
+    /// about it already.
     pub async fn switch(&mut self, mut asked: Asked) -> Result<Done, Reply> {
         if !asked.upgrade {
-            let message = "upstream switched protocols (101) though the request did not ask for it: \
-the client sent no WebSocket handshake, or the location does not pass Upgrade on";
-            self.report(Level::Error, format_args!("{message}"));
             self.fail(asked, 502);
             return Err(Reply::Status(502));
         }

@@ -186,6 +186,11 @@ impl<'a> Call<'a, '_> {
         self.arg(at).eq_ignore_ascii_case(b"on")
     }
 
+    /// A flag and the place it was set at.
+    pub fn set_flag(&self, at: usize) -> Set<bool> {
+        Set { value: self.flag(at), place: Some(self.place()) }
+    }
+
     /// An argument with variables in it; what is wrong with it is said, and it is empty then.
     pub fn template(&mut self, at: usize) -> Template {
         let Some(word) = self.directive.args.get(at) else { return Template::default() };

@@ -57,6 +57,8 @@ pub struct Request {
     pub completed: bool,
     /// The client asks for a WebSocket, and as RFC 6455 wants it.
     pub websocket: Option<Wish>,
+    /// It asks for one, and not as RFC 6455 wants it.
+    pub misses_websocket: bool,
     /// An internal redirect has made a GET of it, unless it was a HEAD.
     pub method_is_get: bool,
     /// Its first bytes came together with the request before it.
@@ -191,6 +193,7 @@ impl Request {
             id: RefCell::default(),
             completed: false,
             websocket: None,
+            misses_websocket: false,
             method_is_get: false,
             pipelined: false,
         }
@@ -217,6 +220,7 @@ impl Request {
         *self.id.get_mut() = None;
         self.completed = false;
         self.websocket = None;
+        self.misses_websocket = false;
         self.method_is_get = false;
         self.pipelined = false;
     }

@@ -85,6 +85,8 @@ pub fn wish<'a>(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhyNot<'a> {
     NoUpgrade,
+    /// No `Upgrade`, but a `Sec-WebSocket-Key`: somebody on the way took it off.
+    LostUpgrade,
     /// `Upgrade` names something else, or more than `websocket`.
     OtherProtocol(&'a [u8]),
     RepeatedUpgrade,
@@ -111,6 +113,7 @@ impl fmt::Display for WhyNot<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             WhyNot::NoUpgrade => "no Upgrade: websocket",
+            WhyNot::LostUpgrade => "no Upgrade, though a Sec-WebSocket-Key",
             WhyNot::OtherProtocol(other) => return write!(f, "Upgrade: {}", other.escape_ascii()),
             WhyNot::RepeatedUpgrade => "more than one Upgrade",
             WhyNot::NoConnectionUpgrade => "no Connection: upgrade",
@@ -258,6 +261,7 @@ impl<'a> Said<'a> {
     /// `Upgrade` names `websocket` and nothing else, and `Connection` says that it is meant.
     fn upgrades_to_websocket(&self) -> Result<(), WhyNot<'a>> {
         match self.upgrade {
+            Line::Never if !matches!(self.key, Line::Never) => Err(WhyNot::LostUpgrade),
             Line::Never => Err(WhyNot::NoUpgrade),
             Line::Repeated => Err(WhyNot::RepeatedUpgrade),
             Line::Once(protocol) if !protocol.eq_ignore_ascii_case(b"websocket") => {
@@ -350,7 +354,8 @@ mod tests {
             REQUEST.lines().filter(keep).collect::<Vec<_>>().join("\n")
         };
         let with = |name: &str, value: &str| format!("{}\n{name}: {value}", without(name));
-        assert_eq!(why_not(&without("Upgrade")), "no Upgrade: websocket");
+        assert_eq!(why_not(&without("Upgrade")), "no Upgrade, though a Sec-WebSocket-Key");
+        assert_eq!(why_not("Host: a"), "no Upgrade: websocket");
         assert_eq!(why_not(&with("Upgrade", "h2c")), "Upgrade: h2c");
         assert_eq!(why_not(&with("Upgrade", "websocket, h2c")), "Upgrade: websocket, h2c");
         assert_eq!(why_not(&format!("{REQUEST}\nUpgrade: h2c")), "more than one Upgrade");
@@ -388,6 +393,7 @@ mod tests {
         assert!(why("Host: a").is_plain());
         assert!(why("Upgrade: h2c\nConnection: upgrade").is_plain());
         assert!(!why("Upgrade: websocket").is_plain());
+        assert!(!why("Sec-WebSocket-Key: a").is_plain());
     }
 
     #[test]

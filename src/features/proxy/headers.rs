@@ -4,12 +4,15 @@ use std::io::Write;
 
 use crate::http1::{Framing, Known, connection, write_field};
 use crate::request::{Request, Template, Variables, write_rendered};
+use crate::source::Place;
 
 /// One `proxy_set_header`.
 #[derive(Clone, Debug)]
 pub struct SetHeader {
     pub name: Box<[u8]>,
     pub value: Template,
+    /// Its line; `None` for what nobody wrote.
+    pub place: Option<Place>,
 }
 
 /// What is set unless a location says otherwise; made once for a configuration.
@@ -46,6 +49,7 @@ impl Recipe {
             let mut row = |(name, value): &(&str, &str)| SetHeader {
                 name: name.as_bytes().into(),
                 value: Template::read(value.as_bytes(), variables, |_, _| {}).unwrap_or_default(),
+                place: None,
             };
             rows.iter().map(&mut row).collect()
         };

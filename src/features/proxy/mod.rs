@@ -101,7 +101,7 @@ const ROWS: &[Row<Written>] = &[
     Row {
         name: "proxy_pass_request_headers",
         doc: "Whether the upstream gets the request's headers.",
-        set: |w, call| w.pass_headers = Some(call.flag(0)),
+        set: |w, call| w.pass_headers = Some(call.set_flag(0)),
     },
     Row {
         name: "proxy_pass_trailers",
@@ -128,7 +128,7 @@ const ROWS: &[Row<Written>] = &[
         doc: "A header the upstream gets. A block with one of its own forgets all outer ones.",
         set: |w, call| {
             let value = call.template(1);
-            w.set_headers.push(SetHeader { name: call.arg(0).into(), value });
+            w.set_headers.push(SetHeader { name: call.arg(0).into(), value, place: Some(call.place()) });
         },
     },
 ];
@@ -151,7 +151,7 @@ pub struct Written {
     buffer_size: Option<usize>,
     connect_timeout: Option<Set<Duration>>,
     hidden: Vec<Box<[u8]>>,
-    http_version: Option<HttpVersion>,
+    http_version: Option<Set<HttpVersion>>,
     ignore_client_abort: Option<bool>,
     ignores_redirect: Option<bool>,
     intercept_errors: Option<bool>,
@@ -161,7 +161,7 @@ pub struct Written {
     next_upstream_tries: Option<usize>,
     passed: Vec<Box<[u8]>>,
     pass_body: Option<bool>,
-    pass_headers: Option<bool>,
+    pass_headers: Option<Set<bool>>,
     pass_trailers: Option<bool>,
     read_timeout: Option<Set<Duration>>,
     pub(super) redirects: Option<Redirects>,
@@ -185,7 +185,7 @@ pub struct Settings {
     passed: Arc<[Box<[u8]>]>,
     /// What of an answer does not reach the client.
     pub unwanted: Arc<headers::Unwanted>,
-    pub http_version: HttpVersion,
+    pub http_version: Set<HttpVersion>,
     pub ignore_client_abort: bool,
     /// `X-Accel-Redirect` is not followed.
     pub ignores_redirect: bool,
@@ -197,12 +197,15 @@ pub struct Settings {
     /// Zero is no limit.
     pub next_upstream_tries: usize,
     pub pass_body: bool,
-    pub pass_headers: bool,
+    pub pass_headers: Set<bool>,
     pub pass_trailers: bool,
     pub read_timeout: Set<Duration>,
     pub redirects: Redirects,
     pub send_timeout: Set<Duration>,
-    set_headers: Arc<[SetHeader]>,
+    /// The `proxy_set_header` lines that hold.
+    pub set_headers: Arc<[SetHeader]>,
+    /// Those of outer blocks that hold no more, because a block inside them has lines of its own.
+    pub voided_headers: Arc<[SetHeader]>,
     recipe: Arc<headers::Recipe>,
     /// What the upstream is told.
     pub request_headers: Arc<RequestHeaders>,
@@ -224,7 +227,7 @@ impl Settings {
             hidden: Arc::from([]),
             passed: Arc::from([]),
             unwanted: Arc::new(headers::Unwanted::new(&[], &[])),
-            http_version: HttpVersion::Http11,
+            http_version: Set::default_of(HttpVersion::Http11),
             ignore_client_abort: false,
             ignores_redirect: false,
             intercept_errors: false,
@@ -233,12 +236,13 @@ impl Settings {
             next_upstream_timeout: Duration::ZERO,
             next_upstream_tries: 0,
             pass_body: true,
-            pass_headers: true,
+            pass_headers: Set::default_of(true),
             pass_trailers: false,
             read_timeout: minute.clone(),
             redirects: Redirects::Default,
             send_timeout: minute,
             set_headers: Arc::from([]),
+            voided_headers: Arc::from([]),
             request_headers: Arc::new(RequestHeaders::new(&[], &recipe, false)),
             recipe,
         }
@@ -262,18 +266,25 @@ impl Written {
             [] => outer.set_headers.clone(),
             own => own.into(),
         };
+        let voided_headers = match self.set_headers.is_empty() || outer.set_headers.is_empty() {
+            true => outer.voided_headers.clone(),
+            false => outer.set_headers.clone(),
+        };
         let request_headers = match self.set_headers.is_empty() && websocket == outer_websocket {
             true => outer.request_headers.clone(),
             false => Arc::new(RequestHeaders::new(&set_headers, &outer.recipe, websocket)),
         };
-        let http_version = if websocket { HttpVersion::Http11 } else { outer.http_version };
+        let http_version = self.http_version.clone().unwrap_or_else(|| match websocket {
+            true => Set::default_of(HttpVersion::Http11),
+            false => outer.http_version.clone(),
+        });
         Settings {
             buffer_size: self.buffer_size.unwrap_or(outer.buffer_size),
             connect_timeout: time(&self.connect_timeout, &outer.connect_timeout),
             hidden,
             passed,
             unwanted,
-            http_version: self.http_version.unwrap_or(http_version),
+            http_version,
             ignore_client_abort: self.ignore_client_abort.unwrap_or(outer.ignore_client_abort),
             ignores_redirect: self.ignores_redirect.unwrap_or(outer.ignores_redirect),
             intercept_errors: self.intercept_errors.unwrap_or(outer.intercept_errors),
@@ -282,12 +293,13 @@ impl Written {
             next_upstream_timeout: self.next_upstream_timeout.unwrap_or(outer.next_upstream_timeout),
             next_upstream_tries: self.next_upstream_tries.unwrap_or(outer.next_upstream_tries),
             pass_body: self.pass_body.unwrap_or(outer.pass_body),
-            pass_headers: self.pass_headers.unwrap_or(outer.pass_headers),
+            pass_headers: self.pass_headers.as_ref().unwrap_or(&outer.pass_headers).clone(),
             pass_trailers: self.pass_trailers.unwrap_or(outer.pass_trailers),
             read_timeout: time(&self.read_timeout, &outer.read_timeout),
             redirects: self.redirects.as_ref().unwrap_or(&outer.redirects).clone(),
             send_timeout: time(&self.send_timeout, &outer.send_timeout),
             set_headers,
+            voided_headers,
             recipe: outer.recipe.clone(),
             request_headers,
         }
@@ -297,14 +309,15 @@ impl Written {
 impl Settings {
     /// Whether a client's WebSocket handshake goes on to the upstream as one.
     pub fn carries_websockets(&self) -> bool {
-        self.http_version == HttpVersion::Http11 && self.request_headers.sends_upgrade()
+        self.http_version.value == HttpVersion::Http11 && self.request_headers.sends_upgrade()
     }
 }
 
 fn http_version(written: &mut Written, call: &mut Call) {
-    match call.arg(0) {
-        b"1.0" => written.http_version = Some(HttpVersion::Http10),
-        b"1.1" => written.http_version = Some(HttpVersion::Http11),
-        _ => call.not_served(0, "HTTP/2 to an upstream"),
-    }
+    let value = match call.arg(0) {
+        b"1.0" => HttpVersion::Http10,
+        b"1.1" => HttpVersion::Http11,
+        _ => return call.not_served(0, "HTTP/2 to an upstream"),
+    };
+    written.http_version = Some(Set { value, place: Some(call.place()) });
 }
