@@ -42,6 +42,62 @@ fn the_readmes_configuration_is_one() {
     }
 }
 
+/// The lines that stand in the page's blocks of one kind of block.
+fn lines_for<'a>(page: &'a str, kind: &str) -> Vec<&'a str> {
+    let fence = format!("```nginx {kind}\n");
+    page.split(&fence).skip(1).map(|rest| rest.split("\n```").next().expect("the end of the block")).collect()
+}
+
+/// Every example of the page about WebSockets is a configuration in which `check` finds nothing to say.
+#[test]
+fn what_the_page_about_websockets_shows_can_be_written() {
+    let page = page("docs/websocket.md");
+    let mut looked_at = 0;
+    for (kind, before, after) in [
+        ("http", "", "server { listen 8080; location /ws/ { proxy_pass http://chat; websocket_proxy on; } }"),
+        (
+            "server",
+            "server { listen 8080; location /ws/ { proxy_pass http://chat; websocket_proxy on; }",
+            "}",
+        ),
+        (
+            "location",
+            "server { listen 8080; location /ws/ { proxy_pass http://chat; websocket_proxy on;",
+            "} }",
+        ),
+    ] {
+        for lines in lines_for(&page, kind) {
+            let place = Place::new();
+            let text = format!(
+                "events {{ }}\nhttp {{ upstream chat {{ server 127.0.0.1:3001; }}\n{before}\n{lines}\n{after} }}\n"
+            );
+            let path = place.write("nginx.conf", &text);
+            let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
+                .args(["check", "--deny", "warnings"])
+                .arg(&path)
+                .output()
+                .expect("the binary");
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && !said.contains("[not-served]"), "{text}\n{said}");
+            looked_at += 1;
+        }
+    }
+    assert_eq!(looked_at, page.matches("```nginx").count(), "a block that is of no kind");
+}
+
+/// Every directive and every variable of ours is explained on the page about WebSockets.
+#[test]
+fn the_page_about_websockets_leaves_nothing_out() {
+    let shown = page("docs/websocket.md");
+    for table in ["grammar/directives.tsv", "grammar/variables.tsv"] {
+        let table = page(table);
+        let names = table.lines().filter_map(|line| line.split('\t').next());
+        for name in names.filter(|name| name.starts_with("websocket_") && *name != "websocket_echo") {
+            assert!(shown.contains(name), "nothing about {name}");
+        }
+    }
+}
+
 /// Every test that `docs/differences.md` names exists, and every case that differs is named there.
 #[test]
 fn differences_name_their_tests() {
