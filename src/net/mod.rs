@@ -8,6 +8,7 @@ mod buffer;
 mod errors;
 mod handover;
 mod listener;
+mod pipe;
 mod stream;
 
 pub use address::Address;
@@ -15,4 +16,5 @@ pub use buffer::{BUFFER_SIZE, borrow_buffer};
 pub use errors::{AcceptTrouble, ListenError, accept_trouble, numbered};
 pub use handover::{keep_open, take_descriptor, unblock_signals};
 pub use listener::{DEFAULT_BACKLOG, ListenOptions, Listener, Listening};
+pub use pipe::Pipe;
 pub use stream::{KeepAlive, Stream, connect};

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::net::Pipe;
+
 use super::follower::{Excess, Then, Watch};
 use super::frames::Lane;
 use super::rules::{Over, Rate, Unit};
@@ -10,6 +12,9 @@ use super::{Side, Socket, Why};
 
 /// Reads in one direction before other tunnels of the worker get their turn.
 const READS_PER_TURN: u32 = 8;
+
+/// Bytes at once for which a way around copying them pays.
+const WORTHWHILE: u64 = 16 * 1024;
 
 /// What one direction keeps between turns. While the sink takes what comes, that is two counters.
 #[derive(Default)]
@@ -23,7 +28,18 @@ pub(super) struct Flow {
     pub sent: u64,
 }
 
+/// What came of moving bytes without copying them.
+enum Spliced {
+    Bytes(u64),
+    Over(Turn),
+    /// It does not pay, or cannot be done: they are to be read.
+    Not,
+}
+
+#[derive(Default)]
 struct Held {
+    /// Goes first.
+    pipe: Option<Pipe>,
     bytes: Vec<u8>,
     /// How many of them the sink has taken.
     taken: usize,
@@ -61,7 +77,7 @@ pub(super) struct Terms<'a> {
 
 impl Flow {
     pub fn new(early: Vec<u8>) -> Flow {
-        let held = (!early.is_empty()).then(|| Box::new(Held { bytes: early, taken: 0 }));
+        let held = (!early.is_empty()).then(|| Box::new(Held { bytes: early, ..Held::default() }));
         Flow { held, ..Flow::default() }
     }
 
@@ -72,6 +88,12 @@ impl Flow {
 
     pub fn is_blocked(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// There is nothing to be moved, as most often in one direction while something moves in the other.
+    pub fn rests<S: Socket>(&self, from: &Side<S>, lane: Option<&Lane>) -> bool {
+        let waits = lane.is_some_and(|lane| !lane.unseen.is_empty());
+        self.held.is_none() && !from.is_readable() && !waits
     }
 
     /// Moves what can be moved now, through `buffer`.
@@ -99,11 +121,18 @@ impl Flow {
         buffer: &mut [u8],
     ) -> io::Result<Turn> {
         for _ in 0..READS_PER_TURN {
-            let count = match self.read(from, buffer) {
-                Ok(count) => count,
-                Err(turn) => return Ok(turn),
-            };
-            if !self.put(to, &buffer[..count])? {
+            match self.splice(from, to, u64::MAX)? {
+                Spliced::Bytes(_) => {}
+                Spliced::Over(turn) => return Ok(turn),
+                Spliced::Not => match self.read(from, buffer) {
+                    Ok(count) => {
+                        self.put(to, &buffer[..count])?;
+                        from.is_bulky = count == buffer.len();
+                    }
+                    Err(turn) => return Ok(turn),
+                },
+            }
+            if self.is_blocked() {
                 return Ok(Turn::Blocked);
             }
         }
@@ -119,33 +148,72 @@ impl Flow {
         terms: &mut Terms,
     ) -> io::Result<Turn> {
         for _ in 0..READS_PER_TURN {
-            let mut count = terms.lane.unseen.len();
-            if count == 0 || terms.lane.undecided {
-                let room = match terms.room(buffer.len() - count) {
-                    Ok(room) => room,
-                    Err(turn) => return Ok(turn),
-                };
-                let came = match self.read(from, &mut buffer[count..][..room]) {
-                    Ok(came) => came,
-                    Err(Turn::Ended(why)) => return self.pass_rest(to, buffer, terms, why),
-                    Err(turn) => return Ok(turn),
-                };
-                if !terms.affords(came) {
-                    return Ok(Turn::TooFast);
+            match self.splice(from, to, terms.unlooked())? {
+                Spliced::Bytes(count) => terms.lane.follower.skip(count),
+                Spliced::Over(turn) => return Ok(turn),
+                Spliced::Not => {
+                    if let Some(turn) = self.show(from, to, buffer, terms)? {
+                        return Ok(turn);
+                    }
                 }
-                count += came;
-            } else if let Some(moment) = terms.is_pausing() {
-                return Ok(Turn::Delayed(moment));
-            }
-            terms.lane.take_unseen(buffer);
-            if let Some(turn) = self.pass(to, &buffer[..count], terms)? {
-                return Ok(turn);
             }
             if self.is_blocked() {
                 return Ok(Turn::Blocked);
             }
         }
         Ok(Turn::Unfinished)
+    }
+
+    /// Reads, and passes what frames allow. Something if this is all for now.
+    fn show<S: Socket>(
+        &mut self,
+        from: &mut Side<S>,
+        to: &mut Side<S>,
+        buffer: &mut [u8],
+        terms: &mut Terms,
+    ) -> io::Result<Option<Turn>> {
+        let mut count = terms.lane.unseen.len();
+        if count == 0 || terms.lane.undecided {
+            let room = match terms.room(buffer.len() - count) {
+                Ok(room) => room,
+                Err(turn) => return Ok(Some(turn)),
+            };
+            let came = match self.read(from, &mut buffer[count..][..room]) {
+                Ok(came) => came,
+                Err(Turn::Ended(why)) => return self.pass_rest(to, buffer, terms, why).map(Some),
+                Err(turn) => return Ok(Some(turn)),
+            };
+            if !terms.affords(came) {
+                return Ok(Some(Turn::TooFast));
+            }
+            count += came;
+            from.is_bulky = count == buffer.len();
+        } else if let Some(moment) = terms.is_pausing() {
+            return Ok(Some(Turn::Delayed(moment)));
+        }
+        terms.lane.take_unseen(buffer);
+        self.pass(to, &buffer[..count], terms)
+    }
+
+    /// Moves at most `most` bytes without copying them, where so many come at once that it pays.
+    fn splice<S: Socket>(&mut self, from: &mut Side<S>, to: &mut Side<S>, most: u64) -> io::Result<Spliced> {
+        if !S::SPLICES || !from.is_bulky || most < WORTHWHILE {
+            return Ok(Spliced::Not);
+        }
+        let Some(mut pipe) = Pipe::borrow() else { return Ok(Spliced::Not) };
+        let count = match from.splice_into(&mut pipe, most) {
+            Came::Nothing => return Ok(Spliced::Over(Turn::Idle)),
+            Came::End(None) => return Ok(Spliced::Over(Turn::Ended(Why::Eof))),
+            Came::End(Some(error)) => return Ok(Spliced::Over(Turn::Ended(Why::ReadFailed(error)))),
+            Came::Bytes(count) => count as u64,
+        };
+        self.received += count;
+        from.is_bulky = count >= WORTHWHILE;
+        self.sent += to.splice_from(&mut pipe)? as u64;
+        if !pipe.is_empty() {
+            self.held = Some(Box::new(Held { pipe: Some(pipe), ..Held::default() }));
+        }
+        Ok(Spliced::Bytes(count))
     }
 
     /// Passes bytes on as far as they may go. Something if that is not to their end.
@@ -226,13 +294,20 @@ impl Flow {
         if taken == bytes.len() {
             return Ok(true);
         }
-        self.held = Some(Box::new(Held { bytes: bytes[taken..].to_vec(), taken: 0 }));
+        self.held = Some(Box::new(Held { bytes: bytes[taken..].to_vec(), ..Held::default() }));
         Ok(false)
     }
 
     /// Gives the sink what is held, and its memory back when all is gone. False if there is still some.
     pub fn release<S: Socket>(&mut self, to: &mut Side<S>) -> io::Result<bool> {
         let Some(held) = &mut self.held else { return Ok(true) };
+        if let Some(pipe) = &mut held.pipe {
+            self.sent += to.splice_from(pipe)? as u64;
+            if !pipe.is_empty() {
+                return Ok(false);
+            }
+            held.pipe = None;
+        }
         let taken = to.write(&held.bytes[held.taken..])?;
         self.sent += taken as u64;
         held.taken += taken;
@@ -245,6 +320,12 @@ impl Flow {
 }
 
 impl Terms<'_> {
+    /// How many bytes come next that nobody looks at.
+    fn unlooked(&self) -> u64 {
+        let counted = self.rate.is_some_and(|rate| rate.unit == Unit::Bytes);
+        if counted || !self.lane.unseen.is_empty() { 0 } else { self.lane.follower.payload_left() }
+    }
+
     /// How many of `most` bytes may be read now.
     fn room(&mut self, most: usize) -> Result<usize, Turn> {
         let Some(rate) = self.rate.filter(|rate| rate.unit == Unit::Bytes) else { return Ok(most) };

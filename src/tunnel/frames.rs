@@ -1,5 +1,7 @@
 //! What a tunnel knows of its WebSocket, in both directions, and how it speaks itself.
 
+use std::cell::Cell;
+
 use crate::websocket::close::{self, CloseCode, MAX_PAYLOAD};
 use crate::websocket::frame::{Head, MAX_HEAD, Opcode, mask};
 
@@ -193,11 +195,25 @@ fn write_frame(opcode: Opcode, to: Who, payload: &[u8], out: &mut [u8; MAX_OWN_F
     size + payload.len()
 }
 
-/// Bytes nobody can foresee.
+/// Bytes asked of the system at once.
+const RANDOM: usize = 256;
+
+thread_local! {
+    /// Bytes nobody can foresee, and how many of them have been used.
+    static POOL: Cell<([u8; RANDOM], usize)> = const { Cell::new(([0; RANDOM], RANDOM)) };
+}
+
+/// Bytes nobody can foresee, and that nobody gets twice.
 fn random<const N: usize>() -> [u8; N] {
+    let (mut pool, mut used) = POOL.get();
+    if used + N > RANDOM {
+        // The system has some from the moment it has started, and a key of zeros is a key.
+        let _ = getrandom::fill(&mut pool);
+        used = 0;
+    }
     let mut bytes = [0; N];
-    // The system has some from the moment it has started, and a key of zeros is a key.
-    let _ = getrandom::fill(&mut bytes);
+    bytes.copy_from_slice(&pool[used..][..N]);
+    POOL.set((pool, used + N));
     bytes
 }
 

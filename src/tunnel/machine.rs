@@ -175,6 +175,7 @@ impl<S: Socket> Tunnel<S> {
         let mut terms = frames.as_mut().zip(rules.frames.as_ref());
         let up = match broken {
             Some(Who::Upstream) => Turn::Idle,
+            _ if upward.rests(client, terms.as_ref().map(|(frames, _)| &frames.upward)) => Turn::Idle,
             _ => {
                 let terms = terms.as_mut().map(|(frames, rules)| frames.terms(rules, Who::Client, now));
                 upward.turn(client, upstream, buffer, terms)
@@ -182,6 +183,7 @@ impl<S: Socket> Tunnel<S> {
         };
         let down = match broken {
             Some(Who::Client) => Turn::Idle,
+            _ if downward.rests(upstream, terms.as_ref().map(|(frames, _)| &frames.downward)) => Turn::Idle,
             _ => {
                 let terms = terms.as_mut().map(|(frames, rules)| frames.terms(rules, Who::Upstream, now));
                 downward.turn(upstream, client, buffer, terms)

@@ -37,6 +37,9 @@ struct Goodbye {
     code: Option<CloseCode>,
     reason: String,
     stage: Stage,
+    /// Whether it is waited for that the side has seen the end. An upstream that has lost its client has
+    /// nothing more to say that anyone wants.
+    lingers: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +114,8 @@ impl Goodbye {
         // Of a frame that a lost side was sending no more is to come, and no other may begin inside it.
         let cut = lost.is_some() && !lane.is_at_boundary();
         let dumb = lost == Some(to) || lane.has_closed() || frames.is_broken() || cut;
-        Goodbye { to, code, reason, stage: if dumb { Stage::Done } else { Stage::Waits } }
+        let stage = if dumb { Stage::Done } else { Stage::Waits };
+        Goodbye { to, code, reason, stage, lingers: lost != Some(Who::Client) }
     }
 
     fn was_said(&self) -> bool {
@@ -136,6 +140,7 @@ impl Goodbye {
         if self.stage == Stage::Said {
             match flow.release(to) {
                 Ok(false) => return false,
+                Ok(true) if !self.lingers && !to.is_readable() => self.stage = Stage::Done,
                 // Where nothing can be sent nothing has to be ended.
                 Ok(true) => self.stage = to.socket.shutdown_write().map_or(Stage::Done, |()| Stage::Shut),
                 Err(_) => self.stage = Stage::Done,

@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
+use crate::net::Pipe;
+
 /// A socket that never blocks. A read or a write that comes short means that there is no more for now: the
 /// next event of the socket tells when to try again.
 pub trait Socket {
@@ -12,6 +14,16 @@ pub trait Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// Sends nothing more from here on.
     fn shutdown_write(&mut self) -> io::Result<()>;
+    /// Whether its bytes can go through a [`Pipe`].
+    const SPLICES: bool = false;
+    /// Moves up to `most` bytes from here into a pipe.
+    fn splice_into(&mut self, _pipe: &mut Pipe, _most: u64) -> io::Result<usize> {
+        Err(ErrorKind::Unsupported.into())
+    }
+    /// Moves what is in a pipe here.
+    fn splice_from(&mut self, _pipe: &mut Pipe) -> io::Result<usize> {
+        Err(ErrorKind::Unsupported.into())
+    }
 }
 
 /// A connected socket of the system.
@@ -27,6 +39,16 @@ impl Socket for OwnedFd {
 
     fn shutdown_write(&mut self) -> io::Result<()> {
         Ok(shutdown(self, Shutdown::Write)?)
+    }
+
+    const SPLICES: bool = true;
+
+    fn splice_into(&mut self, pipe: &mut Pipe, most: u64) -> io::Result<usize> {
+        pipe.fill(&*self, most)
+    }
+
+    fn splice_from(&mut self, pipe: &mut Pipe) -> io::Result<usize> {
+        pipe.drain(&*self)
     }
 }
 
@@ -46,6 +68,8 @@ pub struct Side<S> {
     writable: bool,
     /// Its last byte has come, even if earlier ones are still to be read.
     hung_up: bool,
+    /// More came at once than a buffer holds.
+    pub(super) is_bulky: bool,
 }
 
 /// What reading came to.
@@ -58,7 +82,7 @@ pub(super) enum Came {
 impl<S: Socket> Side<S> {
     /// Nothing is known of the socket until its first event.
     pub fn new(socket: S) -> Side<S> {
-        Side { socket, readable: false, writable: false, hung_up: false }
+        Side { socket, readable: false, writable: false, hung_up: false, is_bulky: false }
     }
 
     /// Takes an event of the socket.
@@ -66,6 +90,11 @@ impl<S: Socket> Side<S> {
         self.readable |= readable | hung_up;
         self.writable |= writable;
         self.hung_up |= hung_up;
+    }
+
+    /// There may be something to read.
+    pub(super) fn is_readable(&self) -> bool {
+        self.readable
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Came {
@@ -88,6 +117,36 @@ impl<S: Socket> Side<S> {
                 Err(error) => Came::End(Some(error)),
             };
         }
+    }
+
+    /// Moves bytes into an empty pipe. How many come at once says nothing about how many there are.
+    pub(super) fn splice_into(&mut self, pipe: &mut Pipe, most: u64) -> Came {
+        loop {
+            return match self.socket.splice_into(pipe, most) {
+                Ok(0) => Came::End(None),
+                Ok(count) => Came::Bytes(count),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    Came::Nothing
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Came::End(Some(error)),
+            };
+        }
+    }
+
+    /// Moves out of a pipe what the socket takes now.
+    pub(super) fn splice_from(&mut self, pipe: &mut Pipe) -> io::Result<usize> {
+        let mut moved = 0;
+        while self.writable && !pipe.is_empty() {
+            match self.socket.splice_from(pipe) {
+                Ok(count) => moved += count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(moved)
     }
 
     /// How much the socket takes now.
