@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::net::Pipe;
+use crate::websocket::frame::MAX_HEAD;
 
 use super::follower::{Excess, Then, Watch};
 use super::frames::Lane;
@@ -173,8 +174,11 @@ impl Flow {
         terms: &mut Terms,
     ) -> io::Result<Option<Turn>> {
         let mut count = terms.lane.unseen.len();
+        // Where the last message went around the buffer, a head is all that is wanted of the next.
+        let head_only = from.is_bulky && count == 0 && terms.lane.follower.is_at_boundary();
         if count == 0 || terms.lane.undecided {
             let room = match terms.room(buffer.len() - count) {
+                Ok(room) if head_only => room.min(MAX_HEAD),
                 Ok(room) => room,
                 Err(turn) => return Ok(Some(turn)),
             };
@@ -187,12 +191,16 @@ impl Flow {
                 return Ok(Some(Turn::TooFast));
             }
             count += came;
-            from.is_bulky = count == buffer.len();
+            from.is_bulky = head_only || count == buffer.len();
         } else if let Some(moment) = terms.is_pausing() {
             return Ok(Some(Turn::Delayed(moment)));
         }
         terms.lane.take_unseen(buffer);
-        self.pass(to, &buffer[..count], terms)
+        let passed = self.pass(to, &buffer[..count], terms);
+        if head_only {
+            from.is_bulky = terms.lane.follower.payload_left() >= WORTHWHILE;
+        }
+        passed
     }
 
     /// Moves at most `most` bytes without copying them, where so many come at once that it pays.
