@@ -483,3 +483,41 @@ fn a_handshake_that_succeeds_is_not_told_of() {
     let log = server.place.read("error.log");
     assert!(!log.contains("[warn]") && !log.contains("[error]"), "{log}");
 }
+
+/// What the log says of a handshake can be looked up, word for word.
+#[test]
+fn the_page_has_every_message() {
+    let page = std::fs::read_to_string("docs/websocket.md").expect("the page");
+    for message in [
+        "a WebSocket was asked for and not passed on:",
+        "beside proxy_pass (site.conf:12), or \"# wsproxy: websocket_proxy on;\"",
+        "the location's own proxy_set_header (site.conf:20) makes void those of the outer block",
+        "\"proxy_http_version 1.0;\" (site.conf:13) has to be 1.1",
+        "\"proxy_pass_request_headers off;\" (site.conf:15) keeps Sec-WebSocket-Key back",
+        "upstream redirected a WebSocket handshake for",
+        "upstream answered 200 to a WebSocket handshake as to a plain request: it speaks no WebSocket at",
+        "upstream answered 400 to a WebSocket handshake that was passed on whole: often it does not know Host",
+        "upstream answered 401 to a WebSocket handshake that came without Cookie and Authorization",
+        "upstream answered 403 to a WebSocket handshake with Origin",
+        "upstream answered 404 to a WebSocket handshake: it has no WebSocket at",
+        "upstream answered 426 to a WebSocket handshake of version 13: it speaks version",
+        "something between proxy_pass (site.conf:12) and the server takes Upgrade away",
+        "upstream answered 429 to a WebSocket handshake",
+        "upstream answered 502 to a WebSocket handshake: it is a gateway itself",
+        "upstream answered 503 to a WebSocket handshake",
+        "no WebSocket opens before something listens where proxy_pass (site.conf:12) points",
+        "it closed on a WebSocket handshake",
+        "a WebSocket handshake has 60s for this (the default of proxy_read_timeout)",
+        "a WebSocket was asked for, but not as RFC 6455 wants it",
+        "at a location that serves files (site.conf:12)",
+        "for which the server (site.conf:3) has no location",
+        "where the configuration itself answers 403 (site.conf:12)",
+        "and redirected (301, site.conf:12) to",
+        "upstream answered 101 with a wrong Sec-WebSocket-Accept",
+        "upstream answered 101 with a Sec-WebSocket-Protocol that the client did not offer",
+        "upstream answered 101 without Connection: upgrade",
+        "upstream switched protocols (101) though the client asked for no WebSocket",
+    ] {
+        assert!(page.contains(message), "not in docs/websocket.md: {message}");
+    }
+}

@@ -26,7 +26,7 @@ use super::forward::Failure;
 use super::life::Exchange;
 use super::report::Shown;
 
-use answers::{Answer, Credentials, From};
+use answers::{Answer, Credentials, From, Waited};
 use here::{Here, What};
 use missed::Missed;
 use passing::{KeptBack, Line};
@@ -136,13 +136,17 @@ impl Exchange<'_> {
 points does so"
                 )
             }
-            (Failure::Timeout(_), false) => {
-                format!(": {}", answers::Waited("proxy_connect_timeout", &proxy.connect_timeout))
+            (Failure::Timeout(doing), _) => {
+                let waited = match (connected, doing.starts_with("sending")) {
+                    (false, _) => Waited("proxy_connect_timeout", &proxy.connect_timeout),
+                    (true, true) => Waited("proxy_send_timeout", &proxy.send_timeout),
+                    (true, false) => Waited("proxy_read_timeout", &proxy.read_timeout),
+                };
+                format!(": {waited}")
             }
-            (Failure::Timeout(_), true) => {
-                format!(": {}", answers::Waited("proxy_read_timeout", &proxy.read_timeout))
+            (Failure::InvalidHeader(_) | Failure::Status(_) | Failure::Client(_) | Failure::Gone, _) => {
+                String::new()
             }
-            _ => String::new(),
         }
     }
 
