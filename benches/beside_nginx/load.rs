@@ -11,7 +11,7 @@ use wsproxy::websocket::frame::{Head, MAX_HEAD, Opcode, mask};
 
 use super::upstream::{BODY, find, read};
 
-const HANDSHAKE: &[u8] =
+pub const HANDSHAKE: &[u8] =
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
     Origin: http://localhost\r\nUser-Agent: beside-nginx\r\n\r\n";
@@ -82,6 +82,14 @@ async fn messages(port: u16, size: usize, tally: &Tally) -> io::Result<()> {
         tally.one_more();
     }
     Ok(())
+}
+
+/// Sends a message of so many bytes and reads nothing of what comes back.
+pub async fn push(port: u16, size: usize) -> io::Result<()> {
+    let mut socket = open(port).await?;
+    loop {
+        socket.write_all(Message::new(size).frame()).await?;
+    }
 }
 
 async fn handshakes(port: u16, tally: &Tally) -> io::Result<()> {
@@ -158,11 +166,20 @@ impl Message {
         Message { frame, echo_head: written(None), payload }
     }
 
+    pub fn frame(&self) -> &[u8] {
+        &self.frame
+    }
+
+    /// Bytes of its echo, head and all.
+    pub fn echo_size(&self) -> usize {
+        self.echo_head.len() + self.payload.len()
+    }
+
     /// Sends it and waits for the echo, which has to be right.
     pub async fn exchange(&self, socket: &mut Stream) -> io::Result<()> {
         // What fits is written before anything is read; a large message comes back while it is still sent.
         let mut written = socket.try_write(&self.frame).or_else(would_block)?;
-        let expected = self.echo_head.len() + self.payload.len();
+        let expected = self.echo_size();
         let mut came = 0;
         while came < expected {
             if written < self.frame.len() {

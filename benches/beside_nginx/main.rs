@@ -13,8 +13,12 @@
 
 mod load;
 mod measure;
+
+mod pace;
+mod process;
 mod proxies;
 mod scenarios;
+mod tables;
 mod upstream;
 
 use std::env;
@@ -82,7 +86,7 @@ fn read_options(words: &mut Vec<String>) -> Options {
         Some(value)
     };
     Options {
-        rounds: value("--rounds").map_or(25, |rounds| rounds.parse().expect("--rounds is a number")),
+        rounds: value("--rounds").map_or(17, |rounds| rounds.parse().expect("--rounds is a number")),
         workers: value("--workers").map_or(1, |workers| workers.parse().expect("--workers is a number")),
         wsproxy: value("--wsproxy"),
         profile: value("--profile").unwrap_or("release".to_owned()),

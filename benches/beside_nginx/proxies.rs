@@ -13,6 +13,8 @@ pub struct Kind {
     /// How it is asked for, and what stands above its column.
     pub name: &'static str,
     pub title: &'static str,
+    /// Whether its latencies are measured.
+    pub paced: bool,
     start: fn(&Place<'_>) -> Result<Served, String>,
 }
 
@@ -22,7 +24,12 @@ impl Kind {
         title: &'static str,
         start: fn(&Place<'_>) -> Result<Served, String>,
     ) -> Kind {
-        Kind { name, title, start }
+        Kind { name, title, paced: true, start }
+    }
+
+    /// One that differs from another in what messages cost, and in nothing that latencies would show.
+    const fn unpaced(self) -> Kind {
+        Kind { paced: false, ..self }
     }
 }
 
@@ -31,15 +38,17 @@ pub const KINDS: &[Kind] = &[
     Kind::new("nginx", "nginx", nginx),
     Kind::new("wsproxy", "wsproxy", |place| wsproxy(place, "")),
     Kind::new("frames", "wsproxy, frames followed", |place| wsproxy(place, FRAMES_FOLLOWED)),
-    Kind::new("quiet", "wsproxy, close_notify off", |place| wsproxy(place, "websocket_close_notify off;")),
+    Kind::new("quiet", "wsproxy, close_notify off", |place| wsproxy(place, "websocket_close_notify off;"))
+        .unpaced(),
     Kind::new("haproxy", "HAProxy", haproxy),
-    Kind::new("alone", "tunnel alone", tunnel_alone),
+    Kind::new("alone", "tunnel alone", tunnel_alone).unpaced(),
 ];
 
 /// Pings, limits and counts: every frame's head is read. None of them is ever reached.
 const FRAMES_FOLLOWED: &str = "websocket_ping_interval 30s;
             websocket_max_message_size 16m;
-            websocket_max_frame_size 16m;";
+            websocket_max_frame_size 16m;
+            websocket_message_rate 1000000/s;";
 
 /// A running proxy.
 pub struct Proxy {

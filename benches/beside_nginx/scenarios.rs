@@ -1,16 +1,14 @@
-//! What is measured, in rounds, and the tables that come out.
+//! What is measured, in rounds.
 
-use std::fmt::Write;
+use std::cell::Cell;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::task::JoinHandle;
-use tokio::time::sleep;
-use wsproxy::net::Stream;
-
-use super::load::{Message, Tally, Work, clients, open};
-use super::measure::{memory, processor_time};
+use super::load::Work;
+use super::measure::{Beside, TUNNELS, idle, load, paced};
+use super::pace::Pace;
 use super::proxies::{Place, Proxy};
+use super::tables::{Row, Sample, print};
 use super::upstream::worker;
 
 pub struct Scenario {
@@ -29,6 +27,18 @@ enum Kind {
         tunnels: usize,
         message: usize,
     },
+    /// Messages at a steady pace over so many tunnels, beside something else.
+    Paced {
+        tunnels: usize,
+        pace: PerSecond,
+        beside: Beside,
+    },
+}
+
+enum PerSecond {
+    Messages(f64),
+    /// This part of what the slowest proxy can do.
+    OfSlowest(f64),
 }
 
 pub const SCENARIOS: &[Scenario] = &[
@@ -40,20 +50,21 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::load("requests", "plain HTTP request", Work::Requests, 64),
     Scenario::idle("idle", "idle tunnel", 100),
     Scenario::idle("idle-64k", "idle tunnel, after a 64 KiB message", 64 << 10),
+    Scenario {
+        name: "latency",
+        title: "100 B message, 64 tunnels",
+        kind: Kind::Paced { tunnels: 64, pace: PerSecond::OfSlowest(0.65), beside: Beside::Nothing },
+    },
+    Scenario::beside("hot", "64 KiB messages of one of 9,800 tunnels; others", Beside::Hot),
+    Scenario::beside("slow-reader", "beside one whose client does not read", Beside::SlowReader),
+    Scenario::beside("burst", "beside 64 MiB through one tunnel", Beside::Burst),
 ];
 
-/// As many tunnels as 20,000 descriptors a process allow.
-const TUNNELS: usize = 9_900;
+/// Latencies need fewer rounds: thousands of messages are in each. One round in so many has them.
+const PACED_ROUNDS: usize = 4;
 
-/// Before the clock of a load starts, and then.
-const WARM_UP: Duration = Duration::from_millis(50);
-const MEASURED: Duration = Duration::from_millis(250);
-
-/// Until a proxy has done what follows the opening of tunnels.
-const SETTLING: Duration = Duration::from_millis(500);
-
-/// Tunnels opened at the same time.
-const OPENING_AT_ONCE: usize = 50;
+/// How long a pace is kept.
+const PACED: Duration = Duration::from_millis(1200);
 
 impl Scenario {
     const fn load(name: &'static str, title: &'static str, work: Work, clients: usize) -> Scenario {
@@ -63,15 +74,16 @@ impl Scenario {
     const fn idle(name: &'static str, title: &'static str, message: usize) -> Scenario {
         Scenario { name, title, kind: Kind::Idle { tunnels: TUNNELS, message } }
     }
-}
 
-/// One proxy in one round of one scenario.
-#[derive(Clone, Copy)]
-struct Sample {
-    /// Processor microseconds, or bytes, for one.
-    cost: f64,
-    /// Done in a second; 0 for what only stands.
-    rate: f64,
+    /// A few tunnels that send now and then, beside one that takes all it can get.
+    const fn beside(name: &'static str, title: &'static str, beside: Beside) -> Scenario {
+        let pace = PerSecond::Messages(1000.0);
+        Scenario { name, title, kind: Kind::Paced { tunnels: 16, pace, beside } }
+    }
+
+    fn is_paced(&self) -> bool {
+        matches!(self.kind, Kind::Paced { .. })
+    }
 }
 
 pub fn run(
@@ -80,126 +92,112 @@ pub fn run(
     place: &Place<'_>,
     rounds: usize,
 ) -> Result<String, String> {
-    // By scenario, then by proxy; behind those, without one.
+    let mut run = Run { proxies, place, slowest: Cell::new(f64::INFINITY) };
     let mut samples: Vec<Vec<Vec<Sample>>> =
         scenarios.iter().map(|_| vec![Vec::new(); proxies.len() + 1]).collect();
     for round in 0..rounds {
         for (scenario, samples) in scenarios.iter().zip(&mut samples) {
+            if !run.is_due(scenario, round) {
+                continue;
+            }
             eprintln!("round {} of {rounds}: {}", round + 1, scenario.title);
-            for at in 0..proxies.len() {
-                // Each of them begins a round as often as the others.
-                let at = (at + round) % proxies.len();
-                let (proxy, samples) = (&proxies[at], &mut samples[at]);
-                let failed = |error| format!("{} through {}: {error}", scenario.title, proxy.kind.title);
-                match scenario.kind {
-                    Kind::Load { .. } => samples.push(measure(scenario, proxy).map_err(failed)?),
-                    // Memory that was given back is taken again without being asked for: only the first
-                    // filling of a proxy tells what a tunnel takes, and the same each time.
-                    Kind::Idle { .. } if round > 0 => {}
-                    Kind::Idle { .. } => {
-                        let fresh = Proxy::start(proxy.kind, place)?;
-                        samples.push(measure(scenario, &fresh).map_err(failed)?);
-                    }
-                }
-            }
-            if let Kind::Load { work, clients } = scenario.kind {
-                let direct = worker().block_on(load(work, clients, place.upstream, None));
-                samples[proxies.len()].push(direct.map_err(|error| error.to_string())?);
-            }
+            run.round(scenario, round, samples)?;
         }
     }
-    Ok(tables(scenarios, proxies, &samples))
-}
-
-fn measure(scenario: &Scenario, proxy: &Proxy) -> io::Result<Sample> {
-    worker().block_on(async {
-        match scenario.kind {
-            Kind::Load { work, clients } => load(work, clients, proxy.port(), Some(proxy.pid())).await,
-            Kind::Idle { tunnels, message } => idle(tunnels, message, proxy.port(), proxy.pid()).await,
-        }
-    })
-}
-
-async fn load(work: Work, count: usize, port: u16, pid: Option<u32>) -> io::Result<Sample> {
-    let tally = Tally::default();
-    let tasks = clients(count, work, port, &tally);
-    sleep(WARM_UP).await;
-    let spent = || pid.map_or(Duration::ZERO, processor_time);
-    let (done, before, start) = (tally.done(), spent(), Instant::now());
-    sleep(MEASURED).await;
-    let (done, after, lasted) = (tally.done() - done, spent(), start.elapsed());
-    tally.stop();
-    for task in tasks {
-        task.await.map_err(io::Error::other)??;
-    }
-    let cost = (after - before).as_secs_f64() * 1e6 / done as f64;
-    Ok(Sample { cost, rate: done as f64 / lasted.as_secs_f64() })
-}
-
-async fn idle(tunnels: usize, message: usize, port: u16, pid: u32) -> io::Result<Sample> {
-    // What a proxy allocates once, it has now.
-    drop(fill(OPENING_AT_ONCE, message, port).await?);
-    sleep(SETTLING).await;
-    let before = memory(pid);
-    let sockets = fill(tunnels, message, port).await?;
-    sleep(SETTLING).await;
-    let cost = (memory(pid) as f64 - before as f64) / sockets.len() as f64;
-    Ok(Sample { cost, rate: 0.0 })
-}
-
-async fn fill(tunnels: usize, message: usize, port: u16) -> io::Result<Vec<Stream>> {
-    let mut sockets = Vec::with_capacity(tunnels);
-    while sockets.len() < tunnels {
-        let count = OPENING_AT_ONCE.min(tunnels - sockets.len());
-        let opening: Vec<JoinHandle<io::Result<Stream>>> = (0..count)
-            .map(|_| {
-                tokio::task::spawn_local(async move {
-                    let mut socket = open(port).await?;
-                    Message::new(message).exchange(&mut socket).await?;
-                    Ok(socket)
-                })
-            })
-            .collect();
-        for socket in opening {
-            sockets.push(socket.await.map_err(io::Error::other)??);
-        }
-    }
-    Ok(sockets)
-}
-
-fn tables(scenarios: &[&Scenario], proxies: &[Proxy], samples: &[Vec<Vec<Sample>>]) -> String {
     let names: Vec<&str> = proxies.iter().map(|proxy| proxy.kind.title).collect();
-    let mut costs = head("of the proxy, for one", &names);
-    let mut rates = head("in a second", &[&names[..], &["direct"]].concat());
-    for (scenario, samples) in scenarios.iter().zip(samples) {
-        let cost = |own: &Vec<Sample>| {
-            let cost = median(own.iter().map(|sample| sample.cost));
-            let ratio = median(own.iter().zip(&samples[0]).map(|(own, first)| own.cost / first.cost));
-            match scenario.kind {
-                Kind::Load { .. } => format!("{cost:.1} µs, {ratio:.2}"),
-                Kind::Idle { .. } => format!("{cost:.0} B, {ratio:.2}"),
-            }
-        };
-        row(&mut costs, scenario.title, samples[..proxies.len()].iter().map(cost));
-        let rate = |own: &Vec<Sample>| format!("{:.0}", median(own.iter().map(|sample| sample.rate)));
-        if matches!(scenario.kind, Kind::Load { .. }) {
-            row(&mut rates, scenario.title, samples.iter().map(rate));
+    let rows = scenarios.iter().zip(samples).map(|(scenario, samples)| run.row(scenario, samples));
+    Ok(print(&names, &rows.collect::<Vec<_>>()))
+}
+
+struct Run<'a> {
+    proxies: &'a [Proxy],
+    place: &'a Place<'a>,
+    /// Small messages a second of the slowest proxy, once that is known.
+    slowest: Cell<f64>,
+}
+
+impl Run<'_> {
+    fn is_due(&self, scenario: &Scenario, round: usize) -> bool {
+        match scenario.kind {
+            Kind::Load { .. } => true,
+            // Memory that was given back is taken again without being asked for: only the first
+            // filling of a proxy tells what a tunnel takes, and the same each time.
+            Kind::Idle { .. } => round == 0,
+            Kind::Paced { .. } => round.is_multiple_of(PACED_ROUNDS),
         }
     }
-    format!("{costs}\n{rates}")
-}
 
-fn head(corner: &str, names: &[&str]) -> String {
-    format!("| {corner} | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()))
-}
+    fn round(
+        &mut self,
+        scenario: &Scenario,
+        round: usize,
+        samples: &mut [Vec<Sample>],
+    ) -> Result<(), String> {
+        for at in 0..self.proxies.len() {
+            // Each of them begins a round as often as the others.
+            let at = (at + round) % self.proxies.len();
+            let proxy = &self.proxies[at];
+            if scenario.is_paced() && !proxy.kind.paced {
+                continue;
+            }
+            let failed = |error| format!("{} through {}: {error}", scenario.title, proxy.kind.title);
+            let fresh = match scenario.kind {
+                Kind::Idle { .. } => Some(Proxy::start(proxy.kind, self.place)?),
+                _ => None,
+            };
+            let proxy = fresh.as_ref().unwrap_or(proxy);
+            samples[at].push(self.measure(scenario, proxy.port(), Some(proxy.pid())).map_err(failed)?);
+        }
+        if !matches!(scenario.kind, Kind::Idle { .. }) {
+            let direct = self.measure(scenario, self.place.upstream, None);
+            samples[self.proxies.len()].push(direct.map_err(|error| error.to_string())?);
+        }
+        Ok(())
+    }
 
-fn row(table: &mut String, title: &str, cells: impl Iterator<Item = String>) {
-    let cells: Vec<String> = cells.collect();
-    let _ = writeln!(table, "| {title} | {} |", cells.join(" | "));
-}
+    fn measure(&self, scenario: &Scenario, port: u16, pid: Option<u32>) -> io::Result<Sample> {
+        match scenario.kind {
+            Kind::Load { work, clients } => worker().block_on(load(work, clients, port, pid)),
+            Kind::Idle { tunnels, message } => worker().block_on(idle(tunnels, message, port, pid)),
+            Kind::Paced { tunnels, ref pace, beside } => {
+                let rate = self.per_second(pace)?;
+                worker().block_on(paced(Pace { tunnels, rate, lasting: PACED }, beside, port, pid))
+            }
+        }
+    }
 
-fn median(numbers: impl Iterator<Item = f64>) -> f64 {
-    let mut numbers: Vec<f64> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
-    numbers[numbers.len() / 2]
+    fn per_second(&self, pace: &PerSecond) -> io::Result<f64> {
+        match pace {
+            PerSecond::Messages(rate) => Ok(*rate),
+            PerSecond::OfSlowest(part) => Ok((part * self.slowest()? / 100.0).floor() * 100.0),
+        }
+    }
+
+    /// Looked for once: all are asked for the same.
+    fn slowest(&self) -> io::Result<f64> {
+        if self.slowest.get().is_infinite() {
+            for proxy in self.proxies.iter().filter(|proxy| proxy.kind.paced) {
+                let tries = (0..3).map(|_| {
+                    let all_it_can = load(Work::Messages(100), 64, proxy.port(), Some(proxy.pid()));
+                    Ok(worker().block_on(all_it_can)?.rate.unwrap_or(f64::INFINITY))
+                });
+                let best = tries.collect::<io::Result<Vec<f64>>>()?.into_iter().fold(0.0, f64::max);
+                self.slowest.set(self.slowest.get().min(best));
+            }
+        }
+        Ok(self.slowest.get())
+    }
+
+    fn row(&self, scenario: &Scenario, samples: Vec<Vec<Sample>>) -> Row {
+        let (mut title, mut unit) = (scenario.title.to_owned(), "µs");
+        match &scenario.kind {
+            Kind::Load { .. } => {}
+            Kind::Idle { .. } => unit = "B",
+            Kind::Paced { pace, .. } => {
+                let rate = self.per_second(pace).unwrap_or(f64::NAN);
+                title = format!("{title}, {rate:.0} a second");
+            }
+        }
+        Row { title, unit, samples }
+    }
 }
