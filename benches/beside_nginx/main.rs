@@ -14,8 +14,12 @@
 mod load;
 mod measure;
 
+#[path = "../support/memory.rs"]
+mod memory;
 mod pace;
 mod process;
+#[path = "../support/program.rs"]
+mod program;
 mod proxies;
 mod scenarios;
 mod tables;
@@ -105,7 +109,7 @@ fn run(options: &Options) -> Result<(), String> {
     }
     let wsproxy = match &options.wsproxy {
         Some(program) => program.clone(),
-        None => proxies::build(&options.profile)?,
+        None => program::build(&options.profile)?,
     };
     let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
     let upstream = upstream::start()?;

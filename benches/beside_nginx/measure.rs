@@ -8,8 +8,9 @@ use tokio::time::sleep;
 use wsproxy::net::Stream;
 
 use super::load::{Message, Tally, Work, clients, open, push};
-use super::process::{memory, processor_time};
+use super::memory::memory;
 use super::pace::{Pace, Paced};
+use super::process::processor_time;
 use super::tables::Sample;
 
 /// As many tunnels as 20,000 descriptors a process allow.

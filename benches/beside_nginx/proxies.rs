@@ -1,13 +1,11 @@
 //! The proxies that are compared, and how each is started. nginx and wsproxy read the same file.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use super::upstream::{self, Served};
+use super::program::{Served, free_port, start};
+use super::upstream;
 
 pub struct Kind {
     /// How it is asked for, and what stands above its column.
@@ -76,7 +74,7 @@ pub struct Place<'a> {
     pub directory: &'a Path,
     /// The port of the upstream.
     pub upstream: u16,
-    /// The program, see [`build`].
+    /// The program, see [`super::program::build`].
     pub wsproxy: &'a str,
     /// How many workers each has, and the processors they share, as `taskset` reads them.
     pub workers: usize,
@@ -182,46 +180,4 @@ fn write(place: &Place<'_>, name: &str, text: &str) -> Result<String, String> {
     let path = place.directory.join(name);
     fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(path.to_string_lossy().into_owned())
-}
-
-/// Builds wsproxy as its users would, without what only this program needs of its libraries.
-pub fn build(profile: &str) -> Result<String, String> {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--manifest-path", manifest, "--bin", "wsproxy", "--profile", profile]);
-    match cargo.status() {
-        Ok(status) if status.success() => {}
-        Ok(status) => return Err(format!("cargo build: {status}")),
-        Err(error) => return Err(format!("cargo build: {error}")),
-    }
-    let target = Path::new(env!("CARGO_BIN_EXE_wsproxy")).ancestors().nth(2).ok_or("no target directory")?;
-    let program = target.join(if profile == "dev" { "debug" } else { profile }).join("wsproxy");
-    Ok(program.to_string_lossy().into_owned())
-}
-
-fn free_port() -> Result<u16, String> {
-    let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string())?;
-    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
-}
-
-/// Starts a server and waits until it accepts connections.
-fn start(port: u16, command: &mut Command) -> Result<Served, String> {
-    let process =
-        command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().map_err(|error| error.to_string())?;
-    let mut served = Served { port, process };
-    let start = Instant::now();
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        if let Some(status) = ended(&mut served.process) {
-            return Err(status);
-        }
-        if start.elapsed() > Duration::from_secs(10) {
-            return Err("it does not listen".to_owned());
-        }
-        sleep(Duration::from_millis(20));
-    }
-    Ok(served)
-}
-
-fn ended(process: &mut Child) -> Option<String> {
-    process.try_wait().ok().flatten().map(|status| format!("it ended at once, {status}"))
 }

@@ -169,7 +169,7 @@ impl Run<'_> {
     fn per_second(&self, pace: &PerSecond) -> io::Result<f64> {
         match pace {
             PerSecond::Messages(rate) => Ok(*rate),
-            PerSecond::OfSlowest(part) => Ok((part * self.slowest()? / 100.0).floor() * 100.0),
+            PerSecond::OfSlowest(part) => Ok((part * self.slowest()? / 100.0).ceil() * 100.0),
         }
     }
 

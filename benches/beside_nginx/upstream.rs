@@ -4,13 +4,12 @@
 use std::cell::OnceCell;
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use wsproxy::net::{Address, ListenOptions, Listening, Stream, borrow_buffer, connect};
@@ -18,25 +17,10 @@ use wsproxy::tunnel::{Closing, Opened, Rules, Tunnels, WhenEnded};
 use wsproxy::websocket::frame::{Head, MAX_HEAD, Piece, Scanner, mask};
 use wsproxy::websocket::handshake::accept_key;
 
+use super::program::Served;
 use super::proxies::Place;
 
 pub const BODY: &str = "hello, world\n";
-
-/// A process of this program that serves on a port until it is dropped.
-pub struct Served {
-    pub port: u16,
-    pub process: Child,
-}
-
-impl Drop for Served {
-    /// Asks it to end, so that it ends its children too.
-    fn drop(&mut self) {
-        if let (Ok(None), Some(pid)) = (self.process.try_wait(), Pid::from_raw(self.process.id() as i32)) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        let _ = self.process.wait();
-    }
-}
 
 pub fn start() -> Result<Served, String> {
     spawn(Command::new(this_program()).arg("upstream"))

@@ -10,6 +10,7 @@ mod layers;
 mod pages;
 mod retries;
 mod signals;
+mod soak;
 mod starting;
 mod support;
 mod upgrades;
