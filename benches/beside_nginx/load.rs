@@ -86,9 +86,9 @@ async fn messages(port: u16, size: usize, tally: &Tally) -> io::Result<()> {
 
 /// Sends a message of so many bytes and reads nothing of what comes back.
 pub async fn push(port: u16, size: usize) -> io::Result<()> {
-    let mut socket = open(port).await?;
+    let (mut socket, message) = (open(port).await?, Message::new(size));
     loop {
-        socket.write_all(Message::new(size).frame()).await?;
+        socket.write_all(message.frame()).await?;
     }
 }
 

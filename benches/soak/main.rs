@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use soak::{Plan, Report, Server, Until};
+use soak::{Plan, Report, Server};
 
 /// What an allocator may keep of what was given back to it: some for each size and thread.
 const ALLOWED: u64 = 4 << 20;
@@ -40,7 +40,8 @@ fn soak() -> Result<Report, String> {
     let plan = Plan {
         clients: number("--clients", 64)? as usize,
         kept: 100,
-        until: Until::Passed(Duration::from_secs(number("--seconds", 60)?)),
+        acts: u64::MAX,
+        time: Duration::from_secs(number("--seconds", 60)?),
         acts_between_reloads: 100,
         seed: number("--seed", 1)?,
     };

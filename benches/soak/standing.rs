@@ -29,7 +29,7 @@ impl Standing {
     }
 }
 
-/// Once as many descriptors are open as expected, or the same number for a while; or after all patience.
+/// Once no more descriptors are open than expected, and as many for a while; or after all patience.
 pub async fn settled(pid: u32, expected: Option<usize>) -> Standing {
     let begun = Instant::now();
     let mut standing = Standing::of(pid);
@@ -41,7 +41,7 @@ pub async fn settled(pid: u32, expected: Option<usize>) -> Standing {
             since = Instant::now();
         }
         standing = now;
-        let as_expected = expected.is_none_or(|expected| expected == standing.descriptors);
+        let as_expected = expected.is_none_or(|expected| standing.descriptors <= expected);
         if as_expected && since.elapsed() >= STILL {
             break;
         }

@@ -340,6 +340,9 @@ impl Control {
                 Err(error) => self.say(Level::Emerg, format_args!("{error}")),
             }
         }
+        if let Some(shortage) = limits::raise_open_files(&self.crew.live().model.main, self.crew.len()) {
+            self.say(Level::Warn, format_args!("{shortage}"));
+        }
         self.say(Level::Notice, format_args!("configuration {generation} is in force"));
         Ok(())
     }
