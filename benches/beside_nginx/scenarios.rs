@@ -169,7 +169,8 @@ impl Run<'_> {
     fn per_second(&self, pace: &PerSecond) -> io::Result<f64> {
         match pace {
             PerSecond::Messages(rate) => Ok(*rate),
-            PerSecond::OfSlowest(part) => Ok((part * self.slowest()? / 100.0).ceil() * 100.0),
+            // A machine that is busy otherwise may find that nothing goes at all.
+            PerSecond::OfSlowest(part) => Ok((part * self.slowest()? / 100.0).floor().max(1.0) * 100.0),
         }
     }
 
