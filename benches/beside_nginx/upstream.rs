@@ -1,19 +1,17 @@
 //! The server behind the proxies: echoes WebSocket messages, answers plain requests. And a proxy that
 //! knows no HTTP: a bare tunnel.
 
-use std::cell::OnceCell;
 use std::env;
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Command, ExitCode, Stdio};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use wsproxy::net::{Address, ListenOptions, Listening, Stream, borrow_buffer, connect};
-use wsproxy::tunnel::{Closing, Opened, Rules, Tunnels, WhenEnded};
+use wsproxy::tunnel::{Closing, Opened, Owner, Rules, Tunnels};
 use wsproxy::websocket::frame::{Head, MAX_HEAD, Piece, Scanner, mask};
 use wsproxy::websocket::handshake::accept_key;
 
@@ -74,23 +72,15 @@ pub fn relay_to(port: &str) -> ExitCode {
 /// Nobody asks how a tunnel ended.
 struct Nobody;
 
-impl WhenEnded for Nobody {
+impl Owner for Nobody {
     fn ended(self, _closing: Closing) {}
 }
 
-/// This thread's tunnels.
-fn tunnels() -> Rc<Tunnels<Nobody>> {
-    thread_local! {
-        static TUNNELS: OnceCell<Rc<Tunnels<Nobody>>> = const { OnceCell::new() };
-    }
-    TUNNELS.with(|tunnels| {
-        let tunnels = tunnels.get_or_init(|| {
-            let tunnels = Rc::new(Tunnels::new().expect("an epoll"));
-            tokio::task::spawn_local(tunnels.clone().run());
-            tunnels
-        });
-        tunnels.clone()
-    })
+/// This process's tunnels.
+fn tunnels() -> &'static Tunnels<Nobody> {
+    static TUNNELS: LazyLock<Tunnels<Nobody>> =
+        LazyLock::new(|| Tunnels::start("tunnels".to_owned()).expect("a thread"));
+    &TUNNELS
 }
 
 fn rules() -> Arc<Rules> {

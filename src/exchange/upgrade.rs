@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::http1::{Known, Version, connection};
 use crate::net::Stream;
-use crate::tunnel::{Closing, Opened, Rules, WhenEnded};
+use crate::tunnel::{Closing, Opened, Owner, Rules};
 use crate::upstream::{Group, Outcome};
 
 use super::answer::{Done, Reply};
@@ -13,7 +13,7 @@ use super::finale::Finale;
 use super::forward::Asked;
 use super::head::{Head, Persistence};
 use super::life::Exchange;
-use super::worker::{Permit, Worker};
+use super::worker::{Drain, Permit, Worker};
 
 /// The longest token of an `Upgrade` that is compared.
 const LONGEST_PROTOCOL: usize = 64;
@@ -71,7 +71,7 @@ impl Exchange<'_> {
             upstream: Opened { socket: asked.connection.stream, early },
             rules: self.settings.tunnel.clone(),
             websocket: self.request.websocket.is_some(),
-            owner: Owner {
+            owner: Joined {
                 group: asked.group,
                 picked: asked.picked.id,
                 finale: Finale::new(&self.live, self.request, &self.settings),
@@ -109,11 +109,11 @@ pub struct Tunnel {
     rules: Arc<Rules>,
     /// What goes through it are frames.
     websocket: bool,
-    owner: Owner,
+    owner: Joined,
 }
 
 /// Whom a tunnel's end is told to.
-pub struct Owner {
+pub struct Joined {
     group: Arc<Group>,
     /// The id of the peer.
     picked: u64,
@@ -129,7 +129,12 @@ impl Tunnel {
         owner.finale.count_early(upstream.early.len());
         owner.permit = permit;
         match (detached(client), detached(upstream)) {
-            (Ok(client), Ok(upstream)) => worker.tunnels.join(client, upstream, rules, websocket, owner),
+            (Ok(client), Ok(upstream)) => {
+                worker.tunnels.join(client, upstream, rules, websocket, owner);
+                if *worker.shared.drain.borrow() == Drain::Ending {
+                    worker.leave_tunnels();
+                }
+            }
             (Err(error), _) | (_, Err(error)) => owner.ended(Closing::stillborn(error)),
         }
     }
@@ -140,9 +145,9 @@ fn detached(side: Opened<Stream>) -> std::io::Result<Opened<OwnedFd>> {
     Ok(Opened { socket: side.socket.into_fd()?, early: side.early })
 }
 
-impl WhenEnded for Owner {
+impl Owner for Joined {
     fn ended(self, closing: Closing) {
-        let Owner { group, picked, mut finale, permit } = self;
+        let Joined { group, picked, mut finale, permit } = self;
         group.release(picked, Outcome::Success);
         finale.count(&closing);
         finale.tell(&closing);

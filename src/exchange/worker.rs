@@ -1,23 +1,24 @@
 //! One worker's own things, and what all workers share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::request::Request;
-use crate::tunnel::{Ending, Tunnels};
+use crate::tunnel::{Drained, Ending, Tunnels};
 use crate::upstream::{Group, GroupSpec, RESOLVE_AGAIN};
 
 use super::Live;
 use super::pool::Pool;
-use super::upgrade::Owner;
+use super::upgrade::Joined;
 
 /// How many requests, and how many buffers, a worker keeps for the next that comes.
 const SPARE: usize = 64;
@@ -67,11 +68,11 @@ impl Shared {
 pub struct Worker {
     pub shared: Arc<Shared>,
     pub pool: Pool,
-    pub tunnels: Rc<Tunnels<Owner>>,
+    pub tunnels: Tunnels<Joined>,
     /// Begins when everything has to end: [`Drain::Ending`].
     pub ending: Rc<Ending>,
     /// Connections and tunnels that are open here.
-    pub open: Cell<usize>,
+    pub open: Arc<AtomicUsize>,
     /// Groups made for addresses that requests have named.
     pub computed: RefCell<ComputedGroups>,
     // Boxed, since they are large and handed around.
@@ -84,18 +85,23 @@ impl Worker {
     /// A worker of this thread.
     ///
     /// # Errors
-    /// What the system says when it has no descriptor left for the epoll of the tunnels.
-    pub fn new(shared: Arc<Shared>) -> io::Result<Worker> {
+    /// What the system says when it has no descriptor or no thread left for the tunnels.
+    pub fn new(number: usize, shared: Arc<Shared>) -> io::Result<Worker> {
         Ok(Worker {
             shared,
-            tunnels: Rc::new(Tunnels::new()?),
+            tunnels: Tunnels::start(format!("tunnels {number}"))?,
             pool: Pool::default(),
             ending: Rc::default(),
-            open: Cell::new(0),
+            open: Arc::default(),
             computed: RefCell::default(),
             requests: RefCell::default(),
             buffers: RefCell::default(),
         })
+    }
+
+    /// Has all tunnels end: everything does.
+    pub fn leave_tunnels(&self) {
+        self.tunnels.leave(|_| Some((Duration::ZERO, Drained::Stopping)));
     }
 
     pub fn live(&self) -> Arc<Live> {
@@ -164,17 +170,17 @@ impl ComputedGroups {
 }
 
 /// Counts an open connection for as long as it lives.
-pub struct Permit(Rc<Worker>);
+pub struct Permit(Arc<AtomicUsize>);
 
 impl Permit {
-    pub fn new(worker: &Rc<Worker>) -> Permit {
-        worker.open.set(worker.open.get() + 1);
-        Permit(worker.clone())
+    pub fn new(worker: &Worker) -> Permit {
+        worker.open.fetch_add(1, Ordering::Relaxed);
+        Permit(worker.open.clone())
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.0.open.set(self.0.open.get() - 1);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

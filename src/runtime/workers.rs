@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -16,7 +17,6 @@ use tokio::task::AbortHandle;
 use crate::exchange::{Accepted, Drain, Shared, Worker, serve, tell};
 use crate::features::error_log::Level;
 use crate::net::{AcceptTrouble, Address, Listener, Listening, Stream, accept_trouble};
-use crate::tunnel::Drained;
 
 use super::StartError;
 use super::listeners::Route;
@@ -50,7 +50,7 @@ pub fn start(number: usize, shared: Arc<Shared>) -> Result<Handle, StartError> {
     let (orders, received) = mpsc::unbounded_channel();
     let (started, has_started) = sync_channel(1);
     let thread = std::thread::Builder::new().name(format!("worker {number}"));
-    let thread = thread.spawn(move || run(shared, received, &started)).map_err(StartError::Thread)?;
+    let thread = thread.spawn(move || run(number, shared, received, &started)).map_err(StartError::Thread)?;
     match has_started.recv() {
         Ok(Ok(())) => Ok(Handle { orders, thread }),
         Ok(Err(error)) => Err(StartError::Thread(error)),
@@ -59,9 +59,14 @@ pub fn start(number: usize, shared: Arc<Shared>) -> Result<Handle, StartError> {
 }
 
 /// A worker's thread: a local runtime belongs to the thread that makes it.
-fn run(shared: Arc<Shared>, orders: mpsc::UnboundedReceiver<Order>, started: &SyncSender<io::Result<()>>) {
+fn run(
+    number: usize,
+    shared: Arc<Shared>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    started: &SyncSender<io::Result<()>>,
+) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-    match runtime.and_then(|runtime| Ok((runtime, Worker::new(shared)?))) {
+    match runtime.and_then(|runtime| Ok((runtime, Worker::new(number, shared)?))) {
         Ok((runtime, worker)) => {
             // Who started us waits for this.
             let _ = started.send(Ok(()));
@@ -89,7 +94,6 @@ struct Place {
 }
 
 async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
-    tokio::task::spawn_local(serve_tunnels(worker.clone()));
     tokio::task::spawn_local(pass_on_the_end(worker.clone()));
     let mut drain = worker.shared.drain.subscribe();
     let mut accepting = Accepting::default();
@@ -107,15 +111,8 @@ async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
     for task in accepting.tasks.values().flat_map(|place| &place.tasks) {
         task.abort();
     }
-    while worker.open.get() > 0 {
+    while worker.open.load(Ordering::Relaxed) > 0 {
         tokio::time::sleep(DRAIN_CHECK).await;
-    }
-}
-
-async fn serve_tunnels(worker: Rc<Worker>) {
-    if let Err(error) = worker.tunnels.clone().run().await {
-        let message = format_args!("epoll_wait() failed ({})", crate::net::numbered(&error));
-        tell(&worker.live().model.error_log, Level::Alert, 0, message);
     }
 }
 
@@ -123,7 +120,7 @@ async fn pass_on_the_end(worker: Rc<Worker>) {
     let mut drain = worker.shared.drain.subscribe();
     if drain.wait_for(|drain| *drain == Drain::Ending).await.is_ok() {
         worker.ending.begin();
-        worker.tunnels.leave(|_| Some((Duration::ZERO, Drained::Stopping)));
+        worker.leave_tunnels();
     }
 }
 
@@ -191,7 +188,7 @@ async fn accept(worker: Rc<Worker>, listener: Listener, bound: Address, route: C
 fn begin(worker: &Rc<Worker>, stream: Stream, peer: Address, bound: &Address, route: &Route) {
     let live = worker.live();
     let most = live.model.main.worker_connections;
-    if worker.open.get() >= most {
+    if worker.open.load(Ordering::Relaxed) >= most {
         let message = format_args!("{most} worker_connections are not enough");
         return tell(&live.model.error_log, Level::Alert, 0, message);
     }

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of HTTP, of configuration, of who the two sides are. [`Tunnel`] is the machine: it moves
 //! what can be moved, is told what time it is, and never waits. [`Tunnels`] is what waits: all tunnels of a
-//! worker, one epoll, no task and no timer for any of them. When a tunnel ends is what nginx's
+//! worker on one thread, no task and no timer for any of them. When a tunnel ends is what nginx's
 //! `ngx_http_upstream_process_upgraded` says, save that a side whose connection broke still gets its last
 //! words delivered.
 
@@ -24,7 +24,7 @@ pub use ending::{Begun, Ending};
 pub use follower::{Breach, Close, Excess, Follower, PING_PAYLOAD, Step, Then, Watch};
 pub use limits::Limit;
 pub use machine::{Next, Tunnel};
-pub use reactor::{Tunnels, WhenEnded};
+pub use reactor::{Owner, Tunnels};
 pub use rules::{FrameRules, MaxSize, Over, Ping, Rate, Rules, Sides, Unit};
 pub use side::{Opened, Side, Socket};
 

@@ -1,24 +1,17 @@
 //! All tunnels of a worker: what waits for their sockets and their deadlines.
 
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
-use std::rc::Rc;
-use std::sync::Arc;
-use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::task::yield_now;
-use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::net::borrow_buffer;
 
@@ -27,79 +20,83 @@ use super::machine::NEVER;
 use super::{Closing, Drained, Next, Opened, Rules, Tunnel, Why};
 
 /// Events taken from the system at once.
-const EVENTS: usize = 128;
+const EVENTS: usize = 256;
 
-/// How often the system is asked for events before the worker's other tasks get their turn.
-const ROUNDS: usize = 4;
+/// The longest wait that is asked of the system, in milliseconds: a day.
+const LONGEST_WAIT: u64 = 24 * 60 * 60 * 1000;
 
-/// A batch as small as this was all there is, most likely: the rest is waited for.
-const FEW: usize = 1;
+/// The number of the bell's events: that of no socket.
+const BELL: u64 = u64::MAX;
 
-/// Does not wait.
-const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+/// Which side of a tunnel an event is about: the lowest bit of its number.
+const UPSTREAM: u64 = 1;
 
-/// What the clock is set to when no tunnel wants anything.
-const LONG: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// What is told to whom a tunnel belongs.
-pub trait WhenEnded {
+/// To whom a tunnel belongs.
+pub trait Owner: Send + 'static {
     /// The tunnel is over and its sockets are closed.
     fn ended(self, closing: Closing);
 }
 
 /// A worker's tunnels. Each is two sockets and a few hundred bytes; it has no task and no timer of its own.
 ///
-/// Their sockets are in an epoll of their own, which is one descriptor to the worker's runtime. So what a
-/// message costs beside its system calls is one look into a table.
-pub struct Tunnels<E> {
-    epoll: OwnedFd,
-    began: Instant,
-    table: RefCell<Table<E>>,
-    /// A deadline was set that the clock does not know of.
-    nudged: Cell<bool>,
-    waker: Cell<Option<Waker>>,
+/// They live on a thread that does nothing else. Between two messages it waits in one system call, and what
+/// it adds to those that move a message is one look into a table. A worker's requests and its tunnels do not
+/// wait for each other.
+pub struct Tunnels<E: Owner> {
+    door: Arc<Door<E>>,
+    thread: Option<JoinHandle<()>>,
 }
 
-struct Table<E> {
-    entries: Vec<Option<Box<Entry<E>>>>,
-    free: Vec<u32>,
-    deadlines: Deadlines,
-    /// Tunnels that want another turn at once.
-    unfinished: Vec<u32>,
+/// Where others leave word for the thread.
+struct Door<E> {
+    messages: Mutex<Vec<Message<E>>>,
+    bell: OwnedFd,
+    count: AtomicUsize,
 }
 
-struct Entry<E> {
-    tunnel: Tunnel<OwnedFd>,
-    /// Its place among the deadlines. It may want a later one by now: that is found out when this has come.
-    deadline: u64,
-    /// It is among the unfinished.
-    again: bool,
+enum Message<E> {
+    Join(Box<Joining<E>>),
+    Leave(Box<Judge<E>>),
+    Stop,
+}
+
+struct Joining<E> {
+    client: Opened<OwnedFd>,
+    upstream: Opened<OwnedFd>,
+    rules: Arc<Rules>,
+    websocket: bool,
     owner: E,
 }
 
-/// Which side of an entry an event is about: the lowest bit of its number.
-const UPSTREAM: u64 = 1;
+/// Says of a tunnel whether it is to end, after how long and why.
+type Judge<E> = dyn FnMut(&E) -> Option<(Duration, Drained)> + Send;
 
-impl<E: WhenEnded> Tunnels<E> {
-    pub fn new() -> io::Result<Tunnels<E>> {
-        Ok(Tunnels {
-            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+impl<E: Owner> Tunnels<E> {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// What the system says when it has no descriptor or no thread left.
+    pub fn start(name: String) -> io::Result<Tunnels<E>> {
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
+        let door = Arc::new(Door { messages: Mutex::default(), bell, count: AtomicUsize::new(0) });
+        let reactor = Reactor {
+            epoll,
             began: Instant::now(),
-            table: RefCell::new(Table {
-                entries: Vec::new(),
-                free: Vec::new(),
-                deadlines: Deadlines::default(),
-                unfinished: Vec::new(),
-            }),
-            nudged: Cell::new(false),
-            waker: Cell::default(),
-        })
+            door: door.clone(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            deadlines: Deadlines::default(),
+            unfinished: Vec::new(),
+        };
+        let thread = thread::Builder::new().name(name).spawn(move || reactor.run())?;
+        Ok(Tunnels { door, thread: Some(thread) })
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        let table = self.table.borrow();
-        table.entries.len() - table.free.len()
+        self.door.count.load(Ordering::Relaxed)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -116,100 +113,99 @@ impl<E: WhenEnded> Tunnels<E> {
         websocket: bool,
         owner: E,
     ) {
-        let now = self.now();
-        let tunnel = Tunnel::new(client, upstream, rules, websocket, now);
-        let deadline = tunnel.deadline();
-        let mut entry = Box::new(Entry { tunnel, deadline, again: false, owner });
-        let mut table = self.table.borrow_mut();
-        let at = table.place();
-        let registered = self.register(at, &entry.tunnel);
-        if let Err(error) = registered {
-            table.free.push(at);
-            drop(table);
-            let closing = entry.tunnel.abandon(Why::Refused(error), now);
-            return finish(Some((entry, closing)));
-        }
-        // The clock is set to it after the first event, which comes at once: the sockets can be written to.
-        table.deadlines.add(deadline, at);
-        table.entries[at as usize] = Some(entry);
+        self.door.count.fetch_add(1, Ordering::Relaxed);
+        self.door.leave(Message::Join(Box::new(Joining { client, upstream, rules, websocket, owner })));
     }
 
     /// Has tunnels end for the reason that `judge` gives, after so long; those it gives none for go on. Each
-    /// may be told so more than once: the earliest counts.
-    pub fn leave(&self, mut judge: impl FnMut(&E) -> Option<(Duration, Drained)>) {
-        let now = self.now();
-        let table = &mut *self.table.borrow_mut();
-        for at in 0..table.entries.len() as u32 {
-            let Some(entry) = &mut table.entries[at as usize] else { continue };
-            let Some((after, why)) = judge(&entry.owner) else { continue };
-            let moment = now.saturating_add(u64::try_from(after.as_millis()).unwrap_or(NEVER));
-            entry.tunnel.leave_at(moment, why);
-            table.wait(at, moment);
-        }
-        self.nudged.set(true);
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+    /// may be told so more than once: the earliest counts. It is about the tunnels that are there now.
+    pub fn leave(&self, judge: impl FnMut(&E) -> Option<(Duration, Drained)> + Send + 'static) {
+        self.door.leave(Message::Leave(Box::new(judge)));
+    }
+}
+
+impl<E: Owner> Drop for Tunnels<E> {
+    /// Cuts whatever tunnels there are.
+    fn drop(&mut self) {
+        self.door.leave(Message::Stop);
+        if let Some(thread) = self.thread.take() {
+            // What it panicked with has been said.
+            let _ = thread.join();
         }
     }
+}
 
-    /// Serves the tunnels, for ever.
-    ///
-    /// # Errors
-    /// What the system says when it cannot wait for events.
-    pub async fn run(self: Rc<Self>) -> io::Result<()> {
-        #[expect(deprecated, reason = "an OwnedFd keeps what the unsafe successor wants promised")]
-        let socket = AsyncFd::with_interest(self.epoll.try_clone()?, Interest::READABLE)?;
-        let mut clock = pin!(sleep_until(Instant::now() + LONG));
+impl<E> Door<E> {
+    fn messages(&self) -> MutexGuard<'_, Vec<Message<E>>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves word, and rings if nobody has since the thread last looked.
+    fn leave(&self, message: Message<E>) {
+        let mut messages = self.messages();
+        messages.push(message);
+        if messages.len() == 1 {
+            // It is full after as many rings as there are numbers, and rings even then.
+            let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+        }
+    }
+}
+
+struct Reactor<E> {
+    epoll: OwnedFd,
+    began: Instant,
+    door: Arc<Door<E>>,
+    entries: Vec<Option<Box<Entry<E>>>>,
+    free: Vec<u32>,
+    deadlines: Deadlines,
+    /// Tunnels that want another turn at once.
+    unfinished: Vec<u32>,
+}
+
+struct Entry<E> {
+    tunnel: Tunnel<OwnedFd>,
+    /// Its place among the deadlines. It may want a later one by now: that is found out when this has come.
+    deadline: u64,
+    /// It is among the unfinished.
+    again: bool,
+    owner: E,
+}
+
+impl<E: Owner> Reactor<E> {
+    /// Serves the tunnels until it is told to stop.
+    fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
         loop {
-            if self.rounds(&mut events)? {
-                yield_now().await;
-            } else {
-                self.wait(&socket, clock.as_mut()).await?;
-            }
-        }
-    }
-
-    /// Gives everyone a turn who wants one. False if the rest is to be waited for.
-    fn rounds(&self, events: &mut Vec<Event>) -> io::Result<bool> {
-        for _ in 0..ROUNDS {
             events.clear();
-            match epoll::wait(&self.epoll, spare_capacity(events), Some(&AT_ONCE)) {
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&self.patience())) {
                 Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                // Not with an epoll and a buffer of our own. If it happens all the same, it shall not spin.
+                Err(_) => thread::sleep(Duration::from_millis(100)),
             }
             let now = self.now();
-            for event in events.iter() {
-                self.heard(event, now);
+            let mut rung = false;
+            for event in &events {
+                match event.data.u64() {
+                    BELL => rung = true,
+                    number => self.heard(number, event.flags, now),
+                }
             }
-            let unfinished = self.unfinished(now);
+            self.go_on(now);
             self.due(now);
-            if events.len() <= FEW && !unfinished {
-                return Ok(false);
+            if rung && self.obey(now) {
+                return;
             }
         }
-        Ok(true)
     }
 
-    /// Until there may be something to do.
-    async fn wait(&self, socket: &AsyncFd<OwnedFd>, mut clock: Pin<&mut Sleep>) -> io::Result<()> {
-        let first = self.table.borrow().deadlines.first();
-        let first = first.map(|moment| self.began + Duration::from_millis(moment));
-        poll_fn(|cx| {
-            if self.nudged.take() {
-                return Poll::Ready(Ok(()));
-            }
-            self.waker.set(Some(cx.waker().clone()));
-            if let Some(first) = first.filter(|first| *first < clock.deadline()) {
-                clock.as_mut().reset(first);
-            }
-            if clock.as_mut().poll(cx).is_ready() {
-                clock.as_mut().reset(first.unwrap_or(Instant::now() + LONG));
-                return Poll::Ready(Ok(()));
-            }
-            socket.poll_read_ready(cx).map_ok(|mut ready| ready.clear_ready())
-        })
-        .await
+    /// How long the system may wait for events.
+    fn patience(&self) -> Timespec {
+        let wait = match self.deadlines.first() {
+            _ if !self.unfinished.is_empty() => 0,
+            Some(moment) => moment.saturating_sub(self.now()).min(LONGEST_WAIT),
+            None => LONGEST_WAIT,
+        };
+        Timespec { tv_sec: (wait / 1000) as i64, tv_nsec: (wait % 1000 * 1_000_000) as i64 }
     }
 
     /// Milliseconds since the clock began.
@@ -218,12 +214,10 @@ impl<E: WhenEnded> Tunnels<E> {
         self.began.elapsed().as_millis() as u64
     }
 
-    fn heard(&self, event: &Event, now: u64) {
-        let (number, flags) = (event.data.u64(), event.flags);
-        let mut table = self.table.borrow_mut();
+    fn heard(&mut self, number: u64, flags: EventFlags, now: u64) {
         let at = (number >> 1) as u32;
         // Its end may have come earlier in this batch.
-        let Some(Some(entry)) = table.entries.get_mut(at as usize) else { return };
+        let Some(Some(entry)) = self.entries.get_mut(at as usize) else { return };
         let tunnel = &mut entry.tunnel;
         let failed = flags.intersects(EventFlags::ERR | EventFlags::HUP);
         let readable = failed || flags.contains(EventFlags::IN);
@@ -234,39 +228,63 @@ impl<E: WhenEnded> Tunnels<E> {
         } else {
             tunnel.upstream.heard(readable, writable, hung_up);
         }
-        let ended = table.turn(at, now);
-        drop(table);
-        finish(ended);
+        self.turn(at, now);
     }
 
-    /// Those that were not done when their turn was over; false if there were none.
-    fn unfinished(&self, now: u64) -> bool {
-        let count = self.table.borrow().unfinished.len();
-        for number in 0..count {
-            let mut table = self.table.borrow_mut();
-            let at = table.unfinished[number];
-            let Some(Some(entry)) = table.entries.get_mut(at as usize) else { continue };
-            entry.again = false;
-            let ended = table.turn(at, now);
-            drop(table);
-            finish(ended);
+    /// Gives those another turn that were not done when theirs was over.
+    fn go_on(&mut self, now: u64) {
+        for number in 0..self.unfinished.len() {
+            let at = self.unfinished[number];
+            if let Some(Some(entry)) = self.entries.get_mut(at as usize) {
+                entry.again = false;
+                self.turn(at, now);
+            }
         }
-        self.table.borrow_mut().unfinished.drain(..count);
-        count > 0
+        // Those that are not done yet have been put behind them once more.
+        let again = |at: &u32| matches!(&self.entries[*at as usize], Some(entry) if entry.again);
+        self.unfinished.retain(again);
+        self.unfinished.sort_unstable();
+        self.unfinished.dedup();
     }
 
-    /// Those whose moment has come.
-    fn due(&self, now: u64) {
-        loop {
-            let mut table = self.table.borrow_mut();
-            let Some(at) = table.deadlines.due(now) else { return };
-            if let Some(entry) = &mut table.entries[at as usize] {
+    /// Gives those a turn whose moment has come.
+    fn due(&mut self, now: u64) {
+        while let Some(at) = self.deadlines.due(now) {
+            if let Some(entry) = &mut self.entries[at as usize] {
                 entry.deadline = NEVER;
             }
-            let ended = table.turn(at, now);
-            drop(table);
-            finish(ended);
+            self.turn(at, now);
         }
+    }
+
+    /// Does what others have left word of. True if that is to stop.
+    fn obey(&mut self, now: u64) -> bool {
+        let messages = std::mem::take(&mut *self.door.messages());
+        for message in messages {
+            match message {
+                Message::Join(joining) => self.join(*joining, now),
+                Message::Leave(judge) => self.leave(judge, now),
+                Message::Stop => return true,
+            }
+        }
+        false
+    }
+
+    fn join(&mut self, joining: Joining<E>, now: u64) {
+        let Joining { client, upstream, rules, websocket, owner } = joining;
+        let mut tunnel = Tunnel::new(client, upstream, rules, websocket, now);
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(None);
+            self.entries.len() as u32 - 1
+        });
+        if let Err(error) = self.register(at, &tunnel) {
+            self.free.push(at);
+            let closing = tunnel.abandon(Why::Refused(error), now);
+            return self.finish(tunnel, owner, closing);
+        }
+        let deadline = tunnel.deadline();
+        self.deadlines.add(deadline, at);
+        self.entries[at as usize] = Some(Box::new(Entry { tunnel, deadline, again: false, owner }));
     }
 
     fn register(&self, at: u32, tunnel: &Tunnel<OwnedFd>) -> io::Result<()> {
@@ -276,57 +294,47 @@ impl<E: WhenEnded> Tunnels<E> {
         epoll::add(&self.epoll, &tunnel.upstream.socket, EventData::new_u64(number | UPSTREAM), flags)?;
         Ok(())
     }
-}
 
-/// A tunnel that is over, and how it ended.
-type Ended<E> = Option<(Box<Entry<E>>, Closing)>;
-
-/// Closes the sockets, then tells the owner.
-fn finish<E: WhenEnded>(ended: Ended<E>) {
-    if let Some((entry, closing)) = ended {
-        let Entry { tunnel, owner, .. } = *entry;
-        drop(tunnel);
-        owner.ended(closing);
-    }
-}
-
-impl<E> Table<E> {
-    /// A place for one more.
-    fn place(&mut self) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            self.entries.push(None);
-            self.entries.len() as u32 - 1
-        })
+    fn leave(&mut self, mut judge: Box<Judge<E>>, now: u64) {
+        for at in 0..self.entries.len() as u32 {
+            let Some(entry) = &mut self.entries[at as usize] else { continue };
+            let Some((after, why)) = judge(&entry.owner) else { continue };
+            let moment = now.saturating_add(u64::try_from(after.as_millis()).unwrap_or(NEVER));
+            entry.tunnel.leave_at(moment, why);
+            self.wait(at, moment);
+        }
     }
 
     /// Gives a tunnel its turn.
-    fn turn(&mut self, at: u32, now: u64) -> Ended<E> {
-        let entry = self.entries[at as usize].as_mut()?;
+    fn turn(&mut self, at: u32, now: u64) {
+        let Some(entry) = self.entries[at as usize].as_mut() else { return };
         // A bug that shows in one tunnel is that tunnel's end, and not that of all others.
         let next = catch_unwind(AssertUnwindSafe(|| borrow_buffer(|buffer| entry.tunnel.turn(now, buffer))));
         let closing = match next {
-            Ok(Next::Ended(closing)) => closing,
-            Ok(Next::Wait(deadline)) => {
-                self.wait(at, deadline);
-                return None;
-            }
+            Ok(Next::Wait(deadline)) => return self.wait(at, deadline),
             Ok(Next::Again) => {
                 if !entry.again {
                     entry.again = true;
                     self.unfinished.push(at);
                 }
-                // Its place among the deadlines is asked for again when it is done.
+                // It is asked for its next deadline when it is done.
                 if entry.deadline == NEVER {
                     self.wait(at, now + 1);
                 }
-                return None;
+                return;
             }
+            Ok(Next::Ended(closing)) => closing,
             Err(_) => entry.tunnel.abandon(Why::Panicked, now),
         };
-        self.take(at).map(|entry| (entry, closing))
+        if let Some(entry) = self.entries[at as usize].take() {
+            self.deadlines.remove(entry.deadline, at);
+            self.free.push(at);
+            let Entry { tunnel, owner, .. } = *entry;
+            self.finish(tunnel, owner, closing);
+        }
     }
 
-    /// Has the tunnel wait for a moment, at the latest.
+    /// Has a tunnel wait for a moment, at the latest.
     fn wait(&mut self, at: u32, deadline: u64) {
         let Some(entry) = &mut self.entries[at as usize] else { return };
         // Most often nothing has to be done: what it waits for has moved away.
@@ -337,10 +345,10 @@ impl<E> Table<E> {
         }
     }
 
-    fn take(&mut self, at: u32) -> Option<Box<Entry<E>>> {
-        let entry = self.entries[at as usize].take()?;
-        self.deadlines.remove(entry.deadline, at);
-        self.free.push(at);
-        Some(entry)
+    /// Closes the sockets, then tells the owner.
+    fn finish(&self, tunnel: Tunnel<OwnedFd>, owner: E, closing: Closing) {
+        drop(tunnel);
+        self.door.count.fetch_sub(1, Ordering::Relaxed);
+        owner.ended(closing);
     }
 }

@@ -8,67 +8,39 @@ mod requests;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
 
-use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::oneshot;
-use tokio::task::{spawn_local, yield_now};
 use wsproxy::http1::body::{BodyDecoder, CHUNK_END, LAST_CHUNK, Trailers, chunk_head};
 use wsproxy::http1::response::ParsedResponse;
 use wsproxy::http1::{
     Framing, HeadLimits, Known, RequestHead, RequestParser, ResponseHead, Target, connection, framing,
     parse_response, target,
 };
-use wsproxy::net::Stream;
-use wsproxy::net::{Address, ListenOptions, Listening, connect};
-use wsproxy::tunnel::{Closing, Opened, Rules, Tunnels, WhenEnded};
+use wsproxy::tunnel::{Closing, Opened, Rules, Tunnels};
 
 use counting::allocated;
-
-fn worker() -> LocalRuntime {
-    Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap()
-}
 
 /// The far ends of a tunnel over TCP, and a way to ask its thread how often it has allocated.
 struct Tunnel {
     client: TcpStream,
     upstream: TcpStream,
-    ask: UnboundedSender<mpsc::Sender<u64>>,
-    closing: JoinHandle<Closing>,
+    tunnels: Tunnels<Owner>,
+    closing: mpsc::Receiver<Closing>,
 }
 
 impl Tunnel {
     fn open() -> Tunnel {
-        let any_port = Address::Ip("127.0.0.1:0".parse().unwrap());
-        let clients = Listening::open(&any_port, &ListenOptions::default()).unwrap();
-        let upstreams = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(clients.address().ip().unwrap()).unwrap();
-        let upstream = Address::Ip(upstreams.local_addr().unwrap());
-        let (ask, asked) = unbounded_channel();
-        let closing = thread::spawn(move || {
-            worker().block_on(async move {
-                spawn_local(answer(asked));
-                let (client, _) = clients.listener().unwrap().accept().await.unwrap();
-                let upstream = connect(&upstream, None).await.unwrap();
-                let tunnels = Rc::new(Tunnels::new().unwrap());
-                spawn_local(tunnels.clone().run());
-                let (owner, closing) = oneshot::channel();
-                tunnels.join(opened(client), opened(upstream), rules(), true, Owner(owner));
-                closing.await.unwrap()
-            })
-        });
-        let (upstream, _) = upstreams.accept().unwrap();
-        Tunnel { client, upstream, ask, closing }
+        let (client, near_client) = pair();
+        let (upstream, near_upstream) = pair();
+        let tunnels = Tunnels::start("tunnels".to_owned()).unwrap();
+        let (owner, closing) = mpsc::channel();
+        tunnels.join(opened(near_client), opened(near_upstream), rules(), true, Owner(owner));
+        Tunnel { client, upstream, tunnels, closing }
     }
 
-    /// The tunnel's side has done all that was asked of it before this answers.
+    /// The tunnel has done all that was asked of it before this answers.
     fn allocated(&self) -> u64 {
-        let (answer, answered) = mpsc::channel();
-        self.ask.send(answer).unwrap();
-        answered.recv().unwrap()
+        ask(&self.tunnels, allocated)
     }
 
     fn ping_pong(&mut self, rounds: usize, message: &[u8]) {
@@ -82,26 +54,41 @@ impl Tunnel {
     }
 }
 
-struct Owner(oneshot::Sender<Closing>);
+struct Owner(mpsc::Sender<Closing>);
 
-impl WhenEnded for Owner {
+impl wsproxy::tunnel::Owner for Owner {
     fn ended(self, closing: Closing) {
-        self.0.send(closing).unwrap();
+        // Who does not ask is gone.
+        let _ = self.0.send(closing);
     }
 }
 
-fn opened(stream: Stream) -> Opened<OwnedFd> {
-    Opened { socket: stream.into_fd().unwrap(), early: Vec::new() }
+/// Both ends of a TCP connection.
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let near = listener.accept().unwrap().0;
+    near.set_nonblocking(true).unwrap();
+    (far, near)
+}
+
+fn opened(stream: TcpStream) -> Opened<OwnedFd> {
+    Opened { socket: stream.into(), early: Vec::new() }
 }
 
 fn rules() -> Arc<Rules> {
-    Arc::new(Rules { frames: None, ..Rules::default() })
+    Arc::default()
 }
 
-async fn answer(mut asked: UnboundedReceiver<mpsc::Sender<u64>>) {
-    while let Some(answer) = asked.recv().await {
-        answer.send(allocated()).unwrap();
-    }
+/// Asks the thread of the tunnels, by way of one that is there.
+fn ask<T: Send + 'static>(tunnels: &Tunnels<Owner>, question: fn() -> T) -> T {
+    let (answer, answered) = mpsc::channel();
+    tunnels.leave(move |_| {
+        // Each tunnel answers; the first is heard.
+        let _ = answer.send(question());
+        None
+    });
+    answered.recv().unwrap()
 }
 
 #[test]
@@ -115,7 +102,7 @@ fn a_message_through_a_tunnel_allocates_nothing() {
     let third = tunnel.allocated();
     assert_eq!(third - second, second - first);
     drop(tunnel.client);
-    assert_eq!(tunnel.closing.join().unwrap().sent_to_client, 100 * 100 + 1000 * 100 + 1000 * 5000);
+    assert_eq!(tunnel.closing.recv().unwrap().sent_to_client, 100 * 100 + 1000 * 100 + 1000 * 5000);
 }
 
 #[test]
@@ -181,29 +168,19 @@ fn reading_a_response_and_chunks_allocates_nothing() {
 #[test]
 fn an_idle_tunnel_holds_little() {
     const TUNNELS: usize = 32;
-    let any_port = Address::Ip("127.0.0.1:0".parse().unwrap());
-    worker().block_on(async move {
-        let listening = Listening::open(&any_port, &ListenOptions::default()).unwrap();
-        let address = listening.address().clone();
-        let listener = listening.listener().unwrap();
-        let (tunnels, rules) = (Rc::new(Tunnels::new().unwrap()), rules());
-        spawn_local(tunnels.clone().run());
-        let mut ends = Vec::with_capacity(3 * TUNNELS);
-        let mut held = Vec::new();
-        for _ in 0..3 {
-            for _ in 0..TUNNELS {
-                // The stream that was accepted and the one that was connected are each other's far end: it is
-                // as idle as a tunnel can be.
-                let client = connect(&address, None).await.unwrap();
-                let (upstream, _) = listener.accept().await.unwrap();
-                let (owner, end) = oneshot::channel();
-                ends.push(end);
-                tunnels.join(opened(client), opened(upstream), rules.clone(), true, Owner(owner));
-            }
-            yield_now().await;
-            held.push(counting::held());
+    let (rules, tunnels) = (rules(), Tunnels::start("tunnels".to_owned()).unwrap());
+    let (owner, _closing) = mpsc::channel();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        for _ in 0..TUNNELS {
+            // Each other's far end: it is as idle as a tunnel can be.
+            let (client, upstream) = pair();
+            client.set_nonblocking(true).unwrap();
+            tunnels.join(opened(client), opened(upstream), rules.clone(), true, Owner(owner.clone()));
         }
-        let one = (held[2] - held[1]) / TUNNELS as i64;
-        assert!(one <= 512, "{one} bytes");
-    });
+        // What one thread allocates the other may free.
+        held.push(ask(&tunnels, counting::held) + counting::held());
+    }
+    let one = (held[2] - held[1]) / TUNNELS as i64;
+    assert!(one <= 512, "{one} bytes");
 }
