@@ -8,7 +8,7 @@ use crate::directive::variables::Protocol;
 use crate::features::{self, Build, NOT_SERVED, checked};
 use crate::request::{Source, VariableId};
 use crate::source::Span;
-use crate::syntax::Tree;
+use crate::syntax::{Directive, Tree};
 
 use super::locations::Kind;
 use super::walk::{RawLocation, RawMain};
@@ -62,11 +62,32 @@ fn variables(build: &mut Build, tree: &Tree) {
     }
     let mut said = HashSet::new();
     for (id, span) in std::mem::take(&mut build.mentions) {
+        if let Some(finding) = too_early(build, tree, id, span) {
+            build.diagnostics.push(finding);
+        }
         if unknown.contains(&id) && !checked::is_unused(tree, build, span) && said.insert(id) {
             let finding = absent(build, id, span);
             build.diagnostics.extend(finding);
         }
     }
+}
+
+/// A variable that only a log can show, anywhere else: it is empty there.
+fn too_early(build: &Build, tree: &Tree, id: VariableId, span: Span) -> Option<Diagnostic> {
+    let Source::Row(row) = build.variables.source(id) else { return None };
+    if !features::websocket::is_told_at_the_end(row.name.as_bytes()) {
+        return None;
+    }
+    let http = tree.items(None).find(|directive| directive.is("http")).map(|http| http.id);
+    let covers = |line: &Directive| {
+        line.span.file == span.file && line.span.start <= span.start && span.end <= line.span.end
+    };
+    if tree.items(http).any(|line| line.is("log_format") && covers(line)) {
+        return None;
+    }
+    let message = format!("the variable \"${}\" is empty here", row.name);
+    let finding = Diagnostic::warning("no-value-yet", span, message).here("known when the tunnel has ended");
+    Some(finding.help("only a \"log_format\" is filled in as late as that"))
 }
 
 fn absent(build: &Build, id: VariableId, span: Span) -> Option<Diagnostic> {

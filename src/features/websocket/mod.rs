@@ -22,7 +22,7 @@ use super::{Call, Feature, Row, Set};
 pub use origins::Origins;
 pub use protocols::Protocols;
 pub use rules::rules;
-pub use variables::{ROWS as VARIABLES, needs_frames};
+pub use variables::{ROWS as VARIABLES, is_told_at_the_end, needs_frames};
 
 pub static FEATURE: Feature<Written> =
     Feature { name: "websocket", contexts: Context::IN_HTTP, rows: ROWS, at: |w| &mut w.websocket };

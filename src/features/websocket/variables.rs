@@ -50,6 +50,12 @@ pub const ROWS: &[Variable] = &[
     later!("websocket_messages_sent"),
 ];
 
+/// Whether a variable has its value only when the tunnel has ended, so that only a log shows it.
+pub fn is_told_at_the_end(name: &[u8]) -> bool {
+    let other = matches!(name, b"websocket_close_directive" | b"websocket_closed_by" | b"websocket_lifetime");
+    other || needs_frames(name)
+}
+
 /// Whether a variable's value takes looking at frames.
 pub fn needs_frames(name: &[u8]) -> bool {
     matches!(
@@ -75,6 +81,12 @@ mod tests {
         for row in ROWS {
             let known = Protocol::Http.find(row.name.as_bytes()).unwrap();
             assert!(known.ours && known.served && known.settable, "{}", row.name);
+            assert_eq!(
+                is_told_at_the_end(row.name.as_bytes()),
+                std::ptr::fn_addr_eq(row.get, LATER),
+                "{}",
+                row.name
+            );
         }
     }
 }
