@@ -136,6 +136,9 @@ impl Flow {
             if self.is_blocked() {
                 return Ok(Turn::Blocked);
             }
+            if !from.is_readable() {
+                return Ok(Turn::Idle);
+            }
         }
         Ok(Turn::Unfinished)
     }
@@ -160,6 +163,9 @@ impl Flow {
             }
             if self.is_blocked() {
                 return Ok(Turn::Blocked);
+            }
+            if !from.is_readable() {
+                return Ok(Turn::Idle);
             }
         }
         Ok(Turn::Unfinished)
@@ -204,10 +210,21 @@ impl Flow {
     }
 
     /// Moves at most `most` bytes without copying them, where so many come at once that it pays.
+    #[inline]
     fn splice<S: Socket>(&mut self, from: &mut Side<S>, to: &mut Side<S>, most: u64) -> io::Result<Spliced> {
-        if !S::SPLICES || !from.is_bulky || most < WORTHWHILE {
-            return Ok(Spliced::Not);
+        match S::SPLICES && from.is_bulky && most >= WORTHWHILE {
+            true => self.splice_bulk(from, to, most),
+            false => Ok(Spliced::Not),
         }
+    }
+
+    #[cold]
+    fn splice_bulk<S: Socket>(
+        &mut self,
+        from: &mut Side<S>,
+        to: &mut Side<S>,
+        most: u64,
+    ) -> io::Result<Spliced> {
         let Some(mut pipe) = Pipe::borrow() else { return Ok(Spliced::Not) };
         let count = match from.splice_into(&mut pipe, most) {
             Came::Nothing => return Ok(Spliced::Over(Turn::Idle)),

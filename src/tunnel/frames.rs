@@ -24,6 +24,8 @@ pub(super) struct Frames {
     pub downward: Lane,
     /// Which side said first that it wants to end.
     pub closer: Option<Who>,
+    /// Sides are asked whether they are there.
+    pub pings: bool,
     client: Vigil,
     upstream: Vigil,
     /// What our pings carry, so that the pongs to them are known.
@@ -67,6 +69,7 @@ impl Frames {
             upward: Lane::new(Who::Client, rules, now),
             downward: Lane::new(Who::Upstream, rules, now),
             closer: None,
+            pings: rules.ping.is_some(),
             client: vigil,
             upstream: vigil,
             payload,

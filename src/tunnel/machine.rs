@@ -45,6 +45,8 @@ pub struct Tunnel<S> {
 pub enum Next {
     /// An event of a socket, or this moment: whichever comes first.
     Wait(u64),
+    /// What it waited for before: a message has passed, and its deadlines have but moved away.
+    Still,
     /// Others of the worker, which shall have their turn: there may be more to do at once.
     Again,
     Ended(Closing),
@@ -110,7 +112,10 @@ impl<S: Socket> Tunnel<S> {
         if self.parting.is_some() {
             return self.part(now, buffer);
         }
-        let (up, down) = self.carry(now, buffer);
+        let (up, down, moved) = self.carry(now, buffer);
+        if moved && matches!((&up, &down), (Turn::Idle, Turn::Idle)) && !self.pings() {
+            return Next::Still;
+        }
         let stand = Stand::of(&up, &down);
         if let Some((who, why)) = self.settle(up, down, now) {
             return self.end(who, why, now, buffer);
@@ -119,6 +124,11 @@ impl<S: Socket> Tunnel<S> {
             return Next::Again;
         }
         self.watch(&stand, now, buffer)
+    }
+
+    /// Silent sides are asked whether they are there: something may be due whatever else has passed.
+    fn pings(&self) -> bool {
+        self.frames.as_ref().is_some_and(|frames| frames.pings)
     }
 
     /// Looks whether anything has been waited for long enough.
@@ -131,7 +141,8 @@ impl<S: Socket> Tunnel<S> {
             };
             return self.end(who, why, now, buffer);
         }
-        for whom in [Who::Client, Who::Upstream] {
+        let asked: &[Who] = if self.pings() { &[Who::Client, Who::Upstream] } else { &[] };
+        for &whom in asked {
             match self.vigil(whom, now) {
                 Ok(moment) => deadline.1 = deadline.1.min(moment),
                 Err(why) => return self.end(whom, why, now, buffer),
@@ -167,7 +178,7 @@ impl<S: Socket> Tunnel<S> {
     }
 
     /// Moves what there is in both directions, and notes that something has moved.
-    fn carry(&mut self, now: u64, buffer: &mut [u8]) -> (Turn, Turn) {
+    fn carry(&mut self, now: u64, buffer: &mut [u8]) -> (Turn, Turn, bool) {
         let Tunnel { client, upstream, upward, downward, frames, rules, .. } = self;
         let before = (upward.total(), downward.total());
         let heard = (upward.received, downward.received);
@@ -189,7 +200,8 @@ impl<S: Socket> Tunnel<S> {
                 downward.turn(upstream, client, buffer, terms)
             }
         };
-        if (upward.total(), downward.total()) != before {
+        let moved = (upward.total(), downward.total()) != before;
+        if moved {
             self.moved = now;
             if let Some((frames, _)) = terms {
                 frames.look_for_closes();
@@ -201,7 +213,7 @@ impl<S: Socket> Tunnel<S> {
                 }
             }
         }
-        (up, down)
+        (up, down, moved)
     }
 
     /// Whose doing the end is, if this is it, now that a direction is over. It goes on for a side that has
@@ -311,7 +323,7 @@ impl<S: Socket> Tunnel<S> {
 
 /// `since`, and so much later.
 pub(super) fn after(since: u64, wait: Duration) -> u64 {
-    since.saturating_add(u64::try_from(wait.as_millis()).unwrap_or(NEVER))
+    since.saturating_add(wait.as_secs().saturating_mul(1000).saturating_add(wait.subsec_millis().into()))
 }
 
 /// Where both directions stand after a turn.

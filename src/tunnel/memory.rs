@@ -159,7 +159,7 @@ impl Joined {
             // The pieces are to a tunnel what one after another event is.
             let before = std::mem::replace(&mut reads, self.client.reads() + self.upstream.reads());
             match next {
-                Next::Again => {}
+                Next::Again | Next::Still => {}
                 Next::Wait(_) if reads != before => {}
                 Next::Wait(deadline) => {
                     assert!(deadline > self.now, "it would spin");

@@ -13,7 +13,7 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
-use crate::net::borrow_buffer;
+use crate::net::BUFFER_SIZE;
 
 use super::deadlines::Deadlines;
 use super::machine::NEVER;
@@ -89,6 +89,7 @@ impl<E: Owner> Tunnels<E> {
             free: Vec::new(),
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
+            buffer: vec![0; BUFFER_SIZE],
         };
         let thread = thread::Builder::new().name(name).spawn(move || reactor.run())?;
         Ok(Tunnels { door, thread: Some(thread) })
@@ -160,6 +161,8 @@ struct Reactor<E> {
     deadlines: Deadlines,
     /// Tunnels that want another turn at once.
     unfinished: Vec<u32>,
+    /// Every tunnel reads into it, so that none that idles owns one.
+    buffer: Vec<u8>,
 }
 
 struct Entry<E> {
@@ -309,8 +312,11 @@ impl<E: Owner> Reactor<E> {
     fn turn(&mut self, at: u32, now: u64) {
         let Some(entry) = self.entries[at as usize].as_mut() else { return };
         // A bug that shows in one tunnel is that tunnel's end, and not that of all others.
-        let next = catch_unwind(AssertUnwindSafe(|| borrow_buffer(|buffer| entry.tunnel.turn(now, buffer))));
+        let turn = AssertUnwindSafe(|| entry.tunnel.turn(now, &mut self.buffer));
+        let next = catch_unwind(turn);
         let closing = match next {
+            Ok(Next::Still) if entry.deadline != NEVER => return,
+            Ok(Next::Still) => return self.wait(at, now + 1),
             Ok(Next::Wait(deadline)) => return self.wait(at, deadline),
             Ok(Next::Again) => {
                 if !entry.again {
