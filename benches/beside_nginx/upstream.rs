@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
-use wsproxy::net::{Address, ListenOptions, Listening, Stream, borrow_buffer, connect};
+use wsproxy::net::{Address, BUFFER_SIZE, ListenOptions, Listening, Stream, borrow_buffer, connect};
 use wsproxy::tunnel::{Closing, Opened, Owner, Rules, Tunnels};
 use wsproxy::websocket::frame::{Head, MAX_HEAD, Piece, Scanner, mask};
 use wsproxy::websocket::handshake::accept_key;
@@ -165,12 +165,17 @@ async fn echo(mut stream: Stream) -> io::Result<()> {
                 }
             }
         });
-        if length.await? == 0 {
+        let length = length.await?;
+        if length == 0 {
             return Ok(());
         }
         stream.write_all(&answer).await?;
         answer.clear();
         answer.shrink_to(4096);
+        if length == BUFFER_SIZE {
+            // Who sends more than anybody else has his turn, and then others have theirs.
+            tokio::task::yield_now().await;
+        }
     }
 }
 
