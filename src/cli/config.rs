@@ -6,7 +6,7 @@ use crate::diagnostics::{DependsOn, Diagnostic, Severity};
 use crate::directive::{Catalogue, Context};
 use crate::features::Options;
 use crate::model::{self, Model};
-use crate::source::Disk;
+use crate::source::{Disk, Files};
 use crate::syntax::{Reader, Tree, understand};
 
 use super::Flags;
@@ -52,14 +52,14 @@ impl Paths {
     }
 
     /// Reads the configuration with the directives of `-g` in front.
-    pub fn read(&self, flags: &Flags) -> Read {
+    pub fn read(&self, flags: &Flags, files: &dyn Files) -> Read {
         let options = Options {
             prefix: self.prefix.clone(),
             conf_prefix: self.conf_prefix().to_owned(),
             context: Context::MAIN,
             fragment: false,
         };
-        let mut reader = Reader::new(self.conf_prefix(), &Disk).hints(&Catalogue);
+        let mut reader = Reader::new(self.conf_prefix(), files).hints(&Catalogue);
         if let Some(directives) = &flags.directives {
             reader = reader.command_line(directives.clone().into_bytes());
         }

@@ -85,6 +85,9 @@ pub struct Flags {
     /// Serves though directives that would change what clients get are not served
     #[arg(long)]
     lenient: bool,
+    /// Reads the configuration again whenever it, or a file it includes, changes
+    #[arg(long)]
+    watch: bool,
     /// With -t, takes hosts that do not resolve for errors, as nginx does
     #[arg(long)]
     strict: bool,

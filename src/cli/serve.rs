@@ -11,6 +11,7 @@ use crate::features::{NOT_SERVED, checked};
 use crate::model::{Content, Model};
 use crate::net::Address;
 use crate::runtime::{self, Loaded, Loader, Logs, Shortage, StartError, Startup};
+use crate::source::{Disk, Files};
 
 use super::Flags;
 use super::config::{Paths, Read};
@@ -24,7 +25,7 @@ const PID: &str = "logs/nginx.pid";
 /// `-t` and `-T`.
 pub fn test(flags: &Flags) -> ExitCode {
     let paths = Paths::of(flags);
-    let mut read = paths.read(flags);
+    let mut read = paths.read(flags, &Disk);
     read.found.extend(names::unresolved(checked::hosts(&read.tree, Context::MAIN, false)));
     let test = Test { quiet: flags.quiet, dump: flags.test_and_dump, strict: flags.strict };
     test.run(&paths.conf, &read.found, &read.tree.sources)
@@ -40,7 +41,7 @@ pub fn run(flags: &Flags) -> ExitCode {
 /// Sends a signal to the process that the configuration's pid file names.
 pub fn signal(flags: &Flags, signal: runtime::Signal) -> ExitCode {
     let paths = Paths::of(flags);
-    let read = paths.read(flags);
+    let read = paths.read(flags, &Disk);
     let pid = read.model.main.pid.clone().unwrap_or_else(|| paths.prefix.join(PID));
     match runtime::send(signal, &pid) {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,8 +58,12 @@ struct Serve {
 }
 
 impl Loader for Serve {
-    fn load(&self) -> Result<Loaded, Vec<String>> {
-        let read = self.paths.read(&self.flags).infor_servingd();
+    fn watches(&self) -> bool {
+        self.flags.watch
+    }
+
+    fn load(&self, files: &dyn Files) -> Result<Loaded, Vec<String>> {
+        let read = self.paths.read(&self.flags, files).infor_servingd();
         let sources = &read.tree.sources;
         let serious = |found: &&Diagnostic| found.severity > Severity::Info;
         let shown: Vec<Diagnostic> = read.found.iter().filter(serious).cloned().collect();

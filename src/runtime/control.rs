@@ -14,6 +14,7 @@ use crate::features::core::Workers;
 use crate::features::error_log::{self, Level};
 use crate::model::Model;
 use crate::net::{Address, Listening, numbered};
+use crate::source::Files;
 
 use super::crew::{Crew, end_in_time};
 use super::inherit::{self, Inherited};
@@ -21,8 +22,10 @@ use super::limits::Shortage;
 use super::listeners::{self, Wanted};
 use super::log::Logs;
 use super::pid::PidFile;
+use super::seen::{Noting, Seen};
 use super::signals::{Signals, Wish};
 use super::upgrade::{Upgrade, how};
+use super::watch::Watch;
 use super::{StartError, daemon, limits};
 
 /// How often lines that wait in the buffers of access logs are looked at.
@@ -35,7 +38,10 @@ const DONE_CHECK: Duration = Duration::from_millis(20);
 pub trait Loader {
     /// What it is, or why it cannot be served: a line for each reason. The same has been said on
     /// standard error, at length.
-    fn load(&self) -> Result<Loaded, Vec<String>>;
+    fn load(&self, files: &dyn Files) -> Result<Loaded, Vec<String>>;
+
+    /// Whether it is to be read again whenever its files change.
+    fn watches(&self) -> bool;
 }
 
 /// A configuration that can be served.
@@ -55,7 +61,9 @@ pub trait Startup {
 
 /// Serves until told to stop.
 pub fn serve(loader: &dyn Loader, startup: &dyn Startup, logs: &Arc<Logs>) -> ExitCode {
-    let Ok(loaded) = loader.load() else { return ExitCode::FAILURE };
+    let files = Noting::default();
+    let Ok(loaded) = loader.load(&files) else { return ExitCode::FAILURE };
+    let seen = loader.watches().then(|| files.seen());
     let inherits = inherit::is_handed_over();
     if loaded.model.main.daemon && !daemon::is_daemon() && !inherits {
         return daemon::start().unwrap_or_else(|error| {
@@ -72,7 +80,10 @@ pub fn serve(loader: &dyn Loader, startup: &dyn Startup, logs: &Arc<Logs>) -> Ex
     };
     let code = runtime.block_on(async {
         match Control::start(loaded, startup, logs.clone()) {
-            Ok(mut control) => control.run(loader).await,
+            Ok(mut control) => {
+                control.watch(seen);
+                control.run(loader).await
+            }
             Err(error) => {
                 startup.failed(&error);
                 ExitCode::FAILURE
@@ -97,6 +108,7 @@ struct Control {
     pid: PidFile,
     signals: Signals,
     upgrade: Upgrade,
+    watch: Option<Watch>,
 }
 
 /// The sockets of one address: workers accept from copies of them, a newer binary inherits them.
@@ -138,6 +150,7 @@ impl Control {
             pid: PidFile::default(),
             signals,
             upgrade,
+            watch: None,
         };
         for (level, message) in inherited.said.drain(..) {
             control.say(level, format_args!("{message}"));
@@ -159,6 +172,7 @@ impl Control {
             let next = tokio::select! {
                 wish = self.signals.next() => wish,
                 () = end_in_time([&mut self.crew].into_iter().chain(&mut self.leaving)) => continue,
+                () = changed(&mut self.watch) => Wish::Reload,
                 _ = flush.tick() => {
                     self.crew.live().logs.flush(Some(Instant::now()));
                     self.leaving.retain(|crew| !crew.has_ended());
@@ -180,6 +194,18 @@ impl Control {
         }
         self.end();
         ExitCode::SUCCESS
+    }
+
+    /// Watches the files that were read, if any are to be watched.
+    fn watch(&mut self, seen: Option<Seen>) {
+        let Some(seen) = seen else { return };
+        let (watch, error) = Watch::new(seen);
+        self.watch = Some(watch);
+        if let Some(error) = error {
+            let error = numbered(&error);
+            let message = format_args!("inotify failed ({error}): files are looked at every second");
+            self.say(Level::Warn, message);
+        }
     }
 
     fn say(&self, level: Level, message: std::fmt::Arguments) {
@@ -281,7 +307,10 @@ impl Control {
     /// Takes a new configuration, if it can be served; else the old one goes on.
     async fn reload(&mut self, loader: &dyn Loader) {
         self.say(Level::Notice, format_args!("reconfiguring"));
-        let loaded = match loader.load() {
+        let files = Noting::default();
+        let loaded = loader.load(&files);
+        self.watch(self.watch.is_some().then(|| files.seen()));
+        let loaded = match loaded {
             Ok(loaded) => loaded,
             Err(reasons) => {
                 reasons.iter().for_each(|reason| self.say(Level::Emerg, format_args!("{reason}")));
@@ -401,6 +430,14 @@ impl Control {
         self.let_all_go();
         self.pid.remove();
         self.say(Level::Notice, format_args!("exit"));
+    }
+}
+
+/// Waits until what is watched has changed.
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -13,8 +13,10 @@ mod listeners;
 mod log;
 mod names;
 mod pid;
+mod seen;
 mod signals;
 mod upgrade;
+mod watch;
 mod workers;
 
 pub use control::{Loaded, Loader, Startup, serve};

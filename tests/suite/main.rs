@@ -14,6 +14,7 @@ mod soak;
 mod starting;
 mod support;
 mod upgrades;
+mod watching;
 mod websocket;
 mod websocket_clients;
 mod websocket_handshakes;
