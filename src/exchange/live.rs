@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::features::error_log::Level;
 use crate::features::listen::ListenAddress;
-use crate::model::{Listener, Model};
+use crate::model::{Listener, Location, LocationId, Mark, Model};
 use crate::upstream::{Group, GroupSpec};
 
-use super::log::LogFiles;
+use super::log::{LogFile, LogFiles};
+use super::report::tell;
+use super::settle::Home;
 
 /// What is being served.
 pub struct Live {
@@ -16,7 +20,15 @@ pub struct Live {
     /// By index, as the model's.
     pub groups: Vec<Arc<Group>>,
     listeners: HashMap<ListenAddress, usize>,
+    /// By index, as the model's locations.
+    pub homes: Vec<Arc<Home>>,
+    /// Locations by the name of their mark.
+    places: HashMap<u64, LocationId>,
     pub logs: Arc<LogFiles>,
+    /// Keeps the logs open that this configuration names.
+    _open: Vec<Arc<LogFile>>,
+    /// Another configuration has taken its place.
+    replaced: AtomicBool,
     /// Counts configurations since the start.
     pub generation: u64,
 }
@@ -36,7 +48,7 @@ impl Live {
             Some(before) => before.logs.clone(),
             None => Arc::default(),
         };
-        logs.open(&model.http)?;
+        let open = logs.open(&model.http)?;
         let same = |spec: &GroupSpec| {
             let before = before?;
             before.groups.iter().find(|group| group.spec == *spec).cloned()
@@ -47,7 +59,27 @@ impl Live {
         let listeners = model.http.listeners.iter().enumerate();
         let listeners = listeners.map(|(at, listener)| (listener.address.clone(), at)).collect();
         let generation = before.map_or(1, |before| before.generation + 1);
-        Ok(Live { model, groups, listeners, logs, generation })
+        let locations = &model.http.locations;
+        let home = |location| Arc::new(Home::new(&model, location, generation));
+        let homes = locations.iter().map(home).collect();
+        let mut places = HashMap::with_capacity(locations.len());
+        for (id, location) in locations.iter().enumerate() {
+            // Of two that are the same the first is the one that serves.
+            places.entry(location.mark.name).or_insert(id);
+        }
+        let replaced = AtomicBool::default();
+        Ok(Live { model, groups, listeners, homes, places, logs, _open: open, replaced, generation })
+    }
+
+    /// Another configuration takes its place: when the last exchange that began with this one has ended, the
+    /// log says so.
+    pub fn retire(&self) {
+        self.replaced.store(true, Ordering::Relaxed);
+    }
+
+    /// What an earlier configuration's location is in this one.
+    pub fn location_of(&self, mark: Mark) -> Option<&Location> {
+        self.places.get(&mark.name).map(|id| self.model.http.location(*id))
     }
 
     /// The listener of an address, if this configuration still has it.
@@ -58,6 +90,16 @@ impl Live {
     /// The group that a computed `proxy_pass` names.
     pub fn group(&self, host: &str, port: Option<u16>) -> Option<&Arc<Group>> {
         self.groups.iter().find(|group| group.spec.host.eq_ignore_ascii_case(host) && group.spec.port == port)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        if self.replaced.load(Ordering::Relaxed) {
+            let message =
+                format_args!("configuration {} is no longer used: exited with code 0", self.generation);
+            tell(&self.model.error_log, Level::Notice, 0, message);
+        }
     }
 }
 

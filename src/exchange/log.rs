@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::time::Instant;
 
@@ -17,13 +17,15 @@ use crate::request::Request;
 
 use super::live::LiveError;
 
-/// Files of access logs by path; each is open once, whoever writes to it.
+/// Files of access logs by path; each is open once, whoever writes to it, and for as long as a configuration
+/// that names it is in use.
 #[derive(Default)]
 pub struct LogFiles {
-    files: Mutex<HashMap<PathBuf, Arc<LogFile>>>,
+    files: Mutex<HashMap<PathBuf, Weak<LogFile>>>,
 }
 
-struct LogFile {
+/// One that is open.
+pub struct LogFile {
     path: PathBuf,
     state: Mutex<State>,
 }
@@ -51,41 +53,49 @@ pub fn open_log(path: &Path) -> io::Result<File> {
 }
 
 impl LogFiles {
-    /// Opens every file that a configuration names without variables.
-    pub fn open(&self, http: &Http) -> Result<(), LiveError> {
+    /// Opens every file that a configuration names without variables. They stay open until what this gives
+    /// is dropped.
+    pub fn open(&self, http: &Http) -> Result<Vec<Arc<LogFile>>, LiveError> {
+        lock(&self.files).retain(|_, file| file.strong_count() > 0);
+        let mut open: HashMap<&[u8], Arc<LogFile>> = HashMap::new();
         let settings = http.servers.iter().map(|server| &server.settings);
         let settings = settings.chain(http.locations.iter().map(|location| &location.settings));
         for log in settings.flat_map(|settings| settings.log.logs.iter()) {
-            if let Some(path) = log.path.as_literal() {
-                let path = Path::new(OsStr::from_bytes(path));
-                self.file(path).map_err(|error| LiveError { path: path.to_owned(), error })?;
+            if let Some(name) = log.path.as_literal()
+                && !open.contains_key(name)
+            {
+                let path = Path::new(OsStr::from_bytes(name));
+                let file = self.file(path).map_err(|error| LiveError { path: path.to_owned(), error })?;
+                open.insert(name, file);
             }
         }
-        Ok(())
+        Ok(open.into_values().collect())
     }
 
     fn file(&self, path: &Path) -> io::Result<Arc<LogFile>> {
         let mut files = lock(&self.files);
-        if let Some(file) = files.get(path) {
-            return Ok(file.clone());
+        if let Some(file) = files.get(path).and_then(Weak::upgrade) {
+            return Ok(file);
         }
         let state = State { file: open_log(path)?, waiting: Vec::new(), waiting_since: None };
         let file = Arc::new(LogFile { path: path.to_owned(), state: Mutex::new(state) });
-        files.insert(path.to_owned(), file.clone());
+        files.insert(path.to_owned(), Arc::downgrade(&file));
         Ok(file)
     }
 
     /// Opens every file anew, for whoever has moved the old ones away: `USR1`. Gives those back that
     /// could not be.
     pub fn reopen(&self) -> Vec<LiveError> {
-        let files: Vec<Arc<LogFile>> = lock(&self.files).values().cloned().collect();
-        files.iter().filter_map(|file| file.reopen().err()).collect()
+        self.all().iter().filter_map(|file| file.reopen().err()).collect()
+    }
+
+    fn all(&self) -> Vec<Arc<LogFile>> {
+        lock(&self.files).values().filter_map(Weak::upgrade).collect()
     }
 
     /// Writes what waits in any file since before `before`.
     pub fn flush(&self, before: Option<Instant>) {
-        let files: Vec<Arc<LogFile>> = lock(&self.files).values().cloned().collect();
-        for file in files {
+        for file in self.all() {
             let mut state = lock(&file.state);
             if state.waiting_since.is_some_and(|since| before.is_none_or(|before| since <= before)) {
                 state.flush();
@@ -111,7 +121,7 @@ impl LogFiles {
         }
     }
 
-    /// Writes to a file that is kept open.
+    /// Writes to a file that is kept open, or that is opened once more by what has outlived its configuration.
     pub fn append(&self, path: &[u8], buffer: usize, line: &[u8]) {
         if let Ok(file) = self.file(Path::new(OsStr::from_bytes(path))) {
             lock(&file.state).write(line, buffer);
@@ -139,6 +149,13 @@ pub fn is_wanted(log: &AccessLog, request: &Request) -> bool {
     let mut value = Vec::new();
     condition.render(request, &mut value);
     !matches!(&value[..], b"" | b"0")
+}
+
+/// Nothing that waits is lost.
+impl Drop for LogFile {
+    fn drop(&mut self) {
+        lock(&self.state).flush();
+    }
 }
 
 impl LogFile {

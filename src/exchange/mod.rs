@@ -24,6 +24,7 @@ mod pool;
 mod relay;
 mod report;
 mod script;
+mod settle;
 mod unopened;
 mod upgrade;
 mod upload;

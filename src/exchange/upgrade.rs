@@ -13,6 +13,7 @@ use super::finale::Finale;
 use super::forward::Asked;
 use super::head::{Head, Persistence};
 use super::life::Exchange;
+use super::settle::Home;
 use super::worker::{Drain, Permit, Worker};
 
 /// The longest token of an `Upgrade` that is compared.
@@ -72,6 +73,7 @@ impl Exchange<'_> {
             rules: self.settings.tunnel.clone(),
             websocket: self.request.websocket.is_some(),
             owner: Joined {
+                home: self.live.homes[self.location].clone(),
                 group: asked.group,
                 picked: asked.picked.id,
                 finale: Finale::new(&self.live, self.request, &self.settings),
@@ -114,12 +116,21 @@ pub struct Tunnel {
 
 /// Whom a tunnel's end is told to.
 pub struct Joined {
+    pub home: Arc<Home>,
     group: Arc<Group>,
     /// The id of the peer.
     picked: u64,
     finale: Finale,
     /// None until the tunnel has begun.
     permit: Option<Permit>,
+}
+
+impl Joined {
+    /// The `server` that the tunnel goes to, as written; `None` when it has no address any more.
+    pub fn server(&self) -> Option<&str> {
+        let server = self.group.server_of(self.picked)?;
+        Some(&self.group.spec.servers[server].text)
+    }
 }
 
 impl Tunnel {
@@ -130,7 +141,12 @@ impl Tunnel {
         owner.permit = permit;
         match (detached(client), detached(upstream)) {
             (Ok(client), Ok(upstream)) => {
+                let late = owner.home.is_of_before(&worker.live());
                 worker.tunnels.join(client, upstream, rules, websocket, owner);
+                // A reload came between the request and its answer.
+                if late {
+                    worker.settle();
+                }
                 if *worker.shared.drain.borrow() == Drain::Ending {
                     worker.leave_tunnels();
                 }
@@ -147,7 +163,7 @@ fn detached(side: Opened<Stream>) -> std::io::Result<Opened<OwnedFd>> {
 
 impl Owner for Joined {
     fn ended(self, closing: Closing) {
-        let Joined { group, picked, mut finale, permit } = self;
+        let Joined { group, picked, mut finale, permit, .. } = self;
         group.release(picked, Outcome::Success);
         finale.count(&closing);
         finale.tell(&closing);

@@ -11,6 +11,7 @@ use crate::syntax::Tree;
 
 use super::listeners::{Listening, gather};
 use super::locations::{Kind, Locations};
+use super::mark::Mark;
 use super::walk::{RawHttp, RawLocation, RawMain, RawServer, Walk};
 use super::{Content, Http, Location, LocationId, Model, Server, finish};
 
@@ -74,7 +75,8 @@ impl Assembly<'_> {
                 own.listens.push(own.default_listen(server.span, self.tree.sources.place(server.span)));
             }
             let name = own.names[0].0.text();
-            self.server(server, &settings, Arc::from(name));
+            let mark = Mark::of_server(&own.listens, &own.names, server.text);
+            self.server(server, &settings, Arc::from(name), mark);
             names.push(own.names);
             listens.push(own.listens);
         }
@@ -85,7 +87,7 @@ impl Assembly<'_> {
         self.http.settings = Arc::new(settings);
     }
 
-    fn server(&mut self, raw: RawServer, outer: &Settings, name: Arc<[u8]>) {
+    fn server(&mut self, raw: RawServer, outer: &Settings, name: Arc<[u8]>, mark: Mark) {
         let settings = Settings::of(&raw.written, outer);
         let place = self.tree.sources.place(raw.span);
         // What holds in a server outside of its locations is a location without a name.
@@ -93,14 +95,15 @@ impl Assembly<'_> {
             kind: Kind::Unnamed,
             name: Vec::new(),
             span: raw.span,
+            text: 0,
             written: Written::default(),
             inner: Vec::new(),
             ifs: Vec::new(),
         };
-        let root = self.location(root, &settings, &Content::Files);
+        let root = self.location(root, &settings, &Content::Files, mark);
         let mut script = raw.written.rewrite.script;
-        self.ifs(&mut script, raw.ifs, &settings, &Content::Files);
-        let ids = self.locations(raw.locations, &settings);
+        self.ifs(&mut script, raw.ifs, &settings, &Content::Files, mark);
+        let ids = self.locations(raw.locations, &settings, mark);
         let is_named = |id: &&LocationId| matches!(self.http.locations[**id].kind, Kind::Named);
         let named = ids.iter().filter(is_named);
         let named = named.map(|id| (self.http.locations[*id].name[..].into(), *id)).collect();
@@ -116,13 +119,14 @@ impl Assembly<'_> {
     }
 
     /// Locations of one level; of two that are the same the first stays.
-    fn locations(&mut self, raw: Vec<RawLocation>, outer: &Settings) -> Vec<LocationId> {
+    fn locations(&mut self, raw: Vec<RawLocation>, outer: &Settings, above: Mark) -> Vec<LocationId> {
         let duplicates = finish::duplicate_locations(&raw);
         let mut ids = Vec::new();
         for (at, raw) in raw.into_iter().enumerate() {
             let span = raw.span;
             let name = String::from_utf8_lossy(&raw.name).into_owned();
-            let id = self.location(raw, outer, &Content::Files);
+            let mark = above.within(&raw.kind, &raw.name, at, raw.text);
+            let id = self.location(raw, outer, &Content::Files, mark);
             match duplicates.get(&at) {
                 None => ids.push(id),
                 Some(earlier) => {
@@ -135,7 +139,13 @@ impl Assembly<'_> {
         ids
     }
 
-    fn location(&mut self, mut raw: RawLocation, outer: &Settings, content: &Content) -> LocationId {
+    fn location(
+        &mut self,
+        mut raw: RawLocation,
+        outer: &Settings,
+        content: &Content,
+        mark: Mark,
+    ) -> LocationId {
         if !matches!(raw.kind, Kind::Pattern(_) | Kind::Named) {
             raw.written.files.alias_for(raw.name.len());
         }
@@ -146,8 +156,8 @@ impl Assembly<'_> {
             None => content.clone(),
         };
         let mut script = std::mem::take(&mut raw.written.rewrite.script);
-        self.ifs(&mut script, raw.ifs, &settings, &content);
-        let ids = self.locations(raw.inner, &settings);
+        self.ifs(&mut script, raw.ifs, &settings, &content, mark);
+        let ids = self.locations(raw.inner, &settings, mark);
         let locations = Locations::new(ids.into_iter(), &self.http.locations);
         self.http.locations.push(Location {
             kind: raw.kind,
@@ -158,14 +168,26 @@ impl Assembly<'_> {
             internal: raw.written.location.internal,
             locations,
             place: self.tree.sources.place(raw.span),
+            mark,
         });
         self.http.locations.len() - 1
     }
 
     /// Makes a location of each `if`, which answers as the block around it does unless it says
     /// otherwise, and points the steps at them.
-    fn ifs(&mut self, script: &mut [Step], raw: Vec<RawLocation>, outer: &Settings, content: &Content) {
-        let ids: Vec<LocationId> = raw.into_iter().map(|raw| self.location(raw, outer, content)).collect();
+    fn ifs(
+        &mut self,
+        script: &mut [Step],
+        raw: Vec<RawLocation>,
+        outer: &Settings,
+        content: &Content,
+        above: Mark,
+    ) {
+        let location = |(at, raw): (usize, RawLocation)| {
+            let mark = above.within(&raw.kind, &raw.name, at, raw.text);
+            self.location(raw, outer, content, mark)
+        };
+        let ids: Vec<LocationId> = raw.into_iter().enumerate().map(location).collect();
         for step in script {
             if let Step::If { then, .. } = step {
                 *then = ids[*then];

@@ -7,6 +7,7 @@ mod finish;
 mod hosts;
 mod listeners;
 mod locations;
+mod mark;
 mod walk;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub use build::read;
 pub use hosts::Hosts;
 pub use listeners::Listener;
 pub use locations::{Found, Kind, Locations};
+pub use mark::Mark;
 
 /// A configuration.
 #[derive(Debug)]
@@ -77,6 +79,8 @@ pub struct Location {
     pub internal: bool,
     pub locations: Locations,
     pub place: Place,
+    /// What it is known by to other configurations.
+    pub mark: Mark,
 }
 
 /// Who answers in a location.

@@ -13,12 +13,15 @@ use crate::source::Span;
 use crate::syntax::{Body, Directive, NodeId, Tree};
 
 use super::locations::Kind;
+use super::mark;
 
 /// What is written in a `location` or an `if`.
 pub struct RawLocation {
     pub kind: Kind,
     pub name: Vec<u8>,
     pub span: Span,
+    /// See [`mark::text`].
+    pub text: u64,
     pub written: Written,
     pub inner: Vec<RawLocation>,
     /// The blocks of its `if`s, in the order of its steps.
@@ -28,6 +31,8 @@ pub struct RawLocation {
 /// What is written in a `server`.
 pub struct RawServer {
     pub span: Span,
+    /// Of what stands outside of its locations: see [`mark::text`].
+    pub text: u64,
     pub written: Written,
     pub locations: Vec<RawLocation>,
     pub ifs: Vec<RawLocation>,
@@ -189,7 +194,8 @@ impl<'a> Walk<'a> {
         let Some(span) = block.map(|id| self.tree.get(id).name.span).or_else(|| self.first_span()) else {
             return;
         };
-        servers.push(RawServer { span, written, locations, ifs });
+        let text = mark::text(self.tree, block, |directive| !directive.is("location"));
+        servers.push(RawServer { span, text, written, locations, ifs });
     }
 
     /// Something to point at in a fragment.
@@ -222,6 +228,8 @@ impl<'a> Walk<'a> {
             kind: Kind::Unnamed,
             name: Vec::new(),
             span: directive.name.span,
+            // The block around it has it in its own.
+            text: 0,
             written,
             inner: Vec::new(),
             ifs: Vec::new(),
@@ -246,7 +254,8 @@ impl<'a> Walk<'a> {
         let inner = Inner::Locations { outer, locations: &mut locations, ifs: &mut ifs };
         self.block(Some(directive.id), Level { context, written: &mut written, inner });
         let span = directive.args.last().map_or(directive.name.span, |word| word.span);
-        named.map(|(kind, name)| RawLocation { kind, name, span, written, inner: locations, ifs })
+        let text = mark::text(self.tree, Some(directive.id), |_| true);
+        named.map(|(kind, name)| RawLocation { kind, name, span, text, written, inner: locations, ifs })
     }
 }
 

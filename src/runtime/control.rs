@@ -347,7 +347,7 @@ impl Control {
         };
         self.logs.configure(&live.model, &loaded.error_log)?;
         let generation = live.generation;
-        self.crew.shared.live.store(Arc::new(live));
+        self.crew.take(Arc::new(live));
         for wanted in wanted {
             if let Some(held) = self.sockets.get_mut(&wanted.address) {
                 self.crew.reroute(&wanted.address, &wanted.route);

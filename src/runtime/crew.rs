@@ -67,6 +67,14 @@ impl Crew {
         }
     }
 
+    /// Serves another configuration from now on.
+    pub fn take(&self, live: Arc<Live>) {
+        self.shared.live.swap(live).retire();
+        for worker in &self.workers {
+            order(worker, Order::Settle);
+        }
+    }
+
     pub async fn stop_listening(&self, address: &Address) {
         for worker in &self.workers {
             let (done, closed) = oneshot::channel();

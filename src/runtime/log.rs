@@ -81,6 +81,9 @@ impl Logs {
         let own = if model.error_log.id != 0 { &model.error_log } else { fallback };
         routes.insert(0, self.open(own)?);
         self.routes.store(Arc::new(routes));
+        // Files that no line can go to any more are closed.
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|_, file| Arc::strong_count(file) > 1);
         Ok(())
     }
 

@@ -44,6 +44,8 @@ pub async fn keep_resolved(shared: Arc<Shared>) {
                 }
             }
         }
+        // What is not served any more is not held on to.
+        drop(live);
         tokio::time::sleep(RESOLVE_RETRY).await;
     }
 }

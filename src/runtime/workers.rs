@@ -35,6 +35,8 @@ pub enum Order {
     /// Accepts from one more socket of an address; or, with the same address, by another route.
     Accept(Address, Listening, Arc<Route>),
     Route(Address, Arc<Route>),
+    /// Another configuration holds: tunnels of earlier ones go on, or are told when to end.
+    Settle,
     /// Stops accepting there, and says so when the socket is closed.
     Stop(Address, oneshot::Sender<()>),
 }
@@ -111,6 +113,7 @@ async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
     for task in accepting.tasks.values().flat_map(|place| &place.tasks) {
         task.abort();
     }
+    worker.drain_tunnels();
     while worker.open.load(Ordering::Relaxed) > 0 {
         tokio::time::sleep(DRAIN_CHECK).await;
     }
@@ -133,6 +136,7 @@ impl Accepting {
                     *place.route.borrow_mut() = route;
                 }
             }
+            Order::Settle => worker.settle(),
             Order::Stop(address, done) => {
                 for task in self.tasks.remove(&address).map(|place| place.tasks).unwrap_or_default() {
                     task.abort();

@@ -102,6 +102,11 @@ impl Group {
         group
     }
 
+    /// Which `server` line a peer is of, as long as it is there.
+    pub fn server_of(&self, peer: u64) -> Option<usize> {
+        self.lock().list.iter().find(|other| other.id == peer).map(|peer| peer.server)
+    }
+
     /// Gives one `server` line its addresses; those it had before keep their state. True if there are
     /// new ones.
     pub fn set_addresses(&self, server: usize, addresses: &[Address]) -> bool {

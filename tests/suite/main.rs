@@ -8,6 +8,7 @@ mod differential;
 mod handshakes;
 mod layers;
 mod pages;
+mod reloads;
 mod retries;
 mod signals;
 mod soak;
