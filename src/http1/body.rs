@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::field_lines::{LineError, LineRules, read_fields_exactly};
+use super::field_lines::{LineError, LineRules, read_fields};
 use super::framing::Framing;
 use super::headers::Headers;
 use super::request_error::Printable;
@@ -252,7 +252,7 @@ impl BodyDecoder {
 
     fn read_trailers(&mut self) -> Result<(), BodyError> {
         let rules = LineRules { max_fields: MAX_TRAILERS, ..LineRules::UPSTREAM };
-        match read_fields_exactly(&mut self.trailers, 0, rules, &mut Vec::new()) {
+        match read_fields(&mut self.trailers, 0, rules, &mut Vec::new()) {
             Ok(()) => Ok(()),
             Err(LineError::TooMany) => Err(BodyError::TooManyTrailers),
             Err(LineError::Invalid { start, at }) => {

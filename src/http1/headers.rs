@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::known::Known;
+use super::known::{Known, KnownSet};
 
 /// Header fields over one buffer. [`Headers::clear`] keeps what was allocated, so a value that is
 /// used for one head after another stops allocating once it has seen a large one.
@@ -10,7 +10,9 @@ use super::known::Known;
 pub struct Headers {
     /// What the fields point into; a request's line stands in front of its header lines.
     pub(super) bytes: Vec<u8>,
-    pub(super) fields: Vec<Field>,
+    fields: Vec<Field>,
+    /// What the fields are known as, so that most questions for one are answered without a search.
+    seen: KnownSet,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +48,28 @@ impl Headers {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.fields.clear();
+        self.seen = KnownSet::default();
+    }
+
+    pub(super) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Adds a field that lies in `bytes`.
+    pub(super) fn add(&mut self, field: Field) {
+        self.seen.add(field.known);
+        self.fields.push(field);
+    }
+
+    /// Forgets the fields behind the first `length`.
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.fields.truncate(length);
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
+        self.seen = KnownSet::default();
+        self.fields.iter().for_each(|field| self.seen.add(field.known));
     }
 
     pub fn len(&self) -> usize {
@@ -68,11 +92,12 @@ impl Headers {
 
     /// The values of all fields of this name, in order.
     pub fn all(&self, known: Known) -> impl Iterator<Item = &[u8]> {
-        self.fields.iter().filter(move |field| field.known == known).map(|field| field.value.of(&self.bytes))
+        let fields = if self.seen.has(known) { &self.fields[..] } else { &[] };
+        fields.iter().filter(move |field| field.known == known).map(|field| field.value.of(&self.bytes))
     }
 
     pub fn contains(&self, known: Known) -> bool {
-        self.fields.iter().any(|field| field.known == known)
+        self.seen.has(known)
     }
 
     /// The values of all fields called `name`, whatever its case.
@@ -96,13 +121,14 @@ impl Headers {
         self.bytes.extend_from_slice(value);
         let end = self.bytes.len();
         let (name_at, value_at) = (Bounds::new(start, middle), Bounds::new(middle, end));
-        self.fields.push(Field { name: name_at, value: value_at, known: Known::of(name) });
+        self.add(Field { name: name_at, value: value_at, known: Known::of(name) });
     }
 
     /// Keeps the fields for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&[u8], &[u8], Known) -> bool) {
         let bytes = &self.bytes;
         self.fields.retain(|field| keep(field.name.of(bytes), field.value.of(bytes), field.known));
+        self.look_again();
     }
 
     /// Writes every field as a header line, without the empty line that ends a head.
@@ -160,6 +186,7 @@ mod tests {
         assert_eq!(headers.named_underscore(b"x_forwarded_for").count(), 2);
         assert_eq!(headers.named_underscore(b"x_tag").count(), 1);
         headers.retain(|_, _, known| known != Known::XForwardedFor);
+        assert!(headers.contains(Known::Host) && !headers.contains(Known::XForwardedFor));
         let mut out = Vec::new();
         headers.write(&mut out);
         assert_eq!(out, b"hOST: a\r\nX_Tag: t\r\n");

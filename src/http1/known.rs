@@ -108,6 +108,22 @@ impl Known {
     }
 }
 
+/// A set of known names; [`Known::Other`] is a member like the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownSet(u128);
+
+const _: () = assert!(NAMES.len() < u128::BITS as usize);
+
+impl KnownSet {
+    pub fn add(&mut self, known: Known) {
+        self.0 |= 1 << known as u8;
+    }
+
+    pub fn has(self, known: Known) -> bool {
+        self.0 >> known as u8 & 1 == 1
+    }
+}
+
 /// Whether `name` is `known` in another case. Without branches inside, for this is asked for every field.
 fn is_same(known: &[u8], name: &[u8]) -> bool {
     let difference = |difference, (known, own): (&u8, &u8)| {

@@ -31,7 +31,7 @@ pub use body::{BodyDecoder, BodyError, Decoded, Trailers};
 pub use framing::Framing;
 pub use headers::{Headers, write_field};
 pub use host::{Host, validate_host};
-pub use known::Known;
+pub use known::{Known, KnownSet};
 pub use request::{HeadLimits, Method, RequestHead, RequestParser, Version};
 pub use request_error::RequestError;
 pub use response::{ResponseError, ResponseHead, parse_response};

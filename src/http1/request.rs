@@ -1,7 +1,7 @@
 //! The head of a request, from bytes that may come one by one.
 
 use super::connection;
-use super::field_lines::{LineError, LineRules, read_fields, read_fields_exactly};
+use super::field_lines::{LineError, LineRules, read_fields};
 use super::framing::{Framing, request_framing};
 use super::head_buffers::{Full, HeadBuffers};
 use super::headers::{Bounds, Headers};
@@ -306,7 +306,7 @@ impl RequestParser {
             Err(error) => {
                 // A bad line in front of the one that is too much is what nginx would have seen first.
                 self.copy(&bytes[..self.header_at], head);
-                self.read_headers(limits, head, read_fields_exactly)?;
+                self.read_headers(limits, head)?;
                 Err(error)
             }
         }
@@ -364,18 +364,13 @@ impl RequestParser {
             set_host(head, authority).ok_or(RequestError::InvalidHostInLine)?;
         }
         if head.version > Version::Http09 {
-            self.read_headers(limits, head, read_fields)?;
+            self.read_headers(limits, head)?;
             settle(head)?;
         }
         Ok(end)
     }
 
-    fn read_headers(
-        &self,
-        limits: &HeadLimits,
-        head: &mut RequestHead,
-        read: fn(&mut Headers, usize, LineRules, &mut Vec<Bounds>) -> Result<(), LineError>,
-    ) -> Result<(), RequestError> {
+    fn read_headers(&self, limits: &HeadLimits, head: &mut RequestHead) -> Result<(), RequestError> {
         let rules = LineRules {
             underscores: limits.underscores_in_headers,
             drop_invalid: limits.ignore_invalid_headers,
@@ -384,7 +379,7 @@ impl RequestParser {
             skip_status_lines: false,
         };
         let RequestHead { headers, dropped, .. } = head;
-        read(headers, self.line.at, rules, dropped).map_err(|error| match error {
+        read_fields(headers, self.line.at, rules, dropped).map_err(|error| match error {
             LineError::TooMany => RequestError::TooManyHeaders,
             LineError::Invalid { start, at } => {
                 // nginx names the byte that it stumbled over; a line that breaks off has the line end there.
@@ -444,9 +439,9 @@ fn set_host(head: &mut RequestHead, at: Bounds) -> Option<()> {
 /// What only the whole head can tell, in the order nginx finds out: duplicates and hosts line by line,
 /// then the absence of a host, the framing, and the methods that are not served.
 fn settle(head: &mut RequestHead) -> Result<(), RequestError> {
-    for index in 0..head.headers.fields.len() {
+    for index in 0..head.headers.len() {
         if let Err(error) = settle_field(head, index) {
-            head.headers.fields.truncate(index + 1);
+            head.headers.truncate(index + 1);
             return Err(error);
         }
     }
@@ -463,11 +458,11 @@ fn settle(head: &mut RequestHead) -> Result<(), RequestError> {
 }
 
 fn settle_field(head: &mut RequestHead, index: usize) -> Result<(), RequestError> {
-    let field = head.headers.fields[index];
+    let field = head.headers.fields()[index];
     if !comes_once(field.known) {
         return Ok(());
     }
-    let earlier = &head.headers.fields[..index];
+    let earlier = &head.headers.fields()[..index];
     if let Some(previous) = earlier.iter().find(|earlier| earlier.known == field.known) {
         let bytes = &head.headers.bytes;
         let lines = Duplicate::new(
