@@ -75,7 +75,7 @@ impl Exchange<'_> {
         // A page of nginx's own says what it is about, whatever error page led here.
         self.status_override = None;
         let mut body = self.worker.buffer();
-        let settings = self.settings.clone();
+        let settings = self.settings;
         status::error_page_body(status, head::server_name(&settings), self.pads_pages(), &mut body);
         let shown = status::shown_status(status);
         let content_type = (!body.is_empty()).then_some(&b"text/html"[..]);
@@ -85,7 +85,7 @@ impl Exchange<'_> {
     }
 
     async fn text(&mut self, status: u16, text: &[u8]) -> Done {
-        let settings = self.settings.clone();
+        let settings = self.settings;
         if self.status_override.unwrap_or(status) == 200 {
             match condition(&self.request.head.headers, None, None) {
                 Some(304) => return self.not_modified().await,
@@ -99,7 +99,7 @@ impl Exchange<'_> {
 
     async fn not_modified(&mut self) -> Done {
         self.begin(&Head { status: 304, persistence: self.persistence(), ..Head::default() });
-        let settings = self.settings.clone();
+        let settings = self.settings;
         let mut out = std::mem::take(&mut self.request.reply.head);
         head::end(self.request, &settings, 304, &mut out);
         self.request.reply.head = out;
@@ -125,7 +125,7 @@ impl Exchange<'_> {
             ..Head::default()
         };
         self.begin(&head);
-        let settings = self.settings.clone();
+        let settings = self.settings;
         let mut out = std::mem::take(&mut self.request.reply.head);
         if let (Some(location), Some(None)) = (location, &redirect) {
             head::write_one_line(b"Location", location, &mut out);

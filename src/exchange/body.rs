@@ -114,7 +114,7 @@ impl Exchange<'_> {
         if self.body.expects_continue {
             return false;
         }
-        let settings = self.settings.clone();
+        let settings = self.settings;
         let began = tokio::time::Instant::now();
         self.body.most = u64::MAX;
         loop {

@@ -1,21 +1,22 @@
 //! A client's connection: one head after another, and what is left when it ends.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::io::AsyncWriteExt;
-use tokio::time::Instant;
 
 use crate::features::Settings;
 use crate::features::client::Lingering;
 use crate::features::error_log::Level;
 use crate::features::listen::ListenAddress;
-use crate::http1::{RequestError, RequestParser, Target, target};
-use crate::model::ServerId;
-use crate::net::{Address, Stream};
+use crate::http1::{Known, RequestError, RequestParser, Target, target};
+use crate::model::{Listener, ServerId};
+use crate::net::{Address, Moments, Stream, now};
 use crate::request::{Connection, Request};
-use crate::tunnel::Opened;
+use crate::tunnel::{Begun, Opened};
 
 use super::answer::Done;
 use super::io::{Elapsed, Timer, fill, poll_fill_with};
@@ -23,7 +24,7 @@ use super::life::Exchange;
 use super::live::Live;
 use super::report::report;
 use super::unopened;
-use super::worker::{Drain, Permit, Worker};
+use super::worker::{Permit, Worker};
 
 /// A connection as a listener hands it over.
 pub struct Accepted {
@@ -76,19 +77,24 @@ enum Awaited {
 }
 
 /// Serves a connection until it ends or becomes a tunnel's.
-pub async fn serve(worker: Rc<Worker>, accepted: Accepted) {
+pub fn serve(worker: Rc<Worker>, accepted: Accepted) -> impl Future<Output = ()> {
+    Moments::of(converse(worker, accepted))
+}
+
+async fn converse(worker: Rc<Worker>, accepted: Accepted) {
     let permit = Some(Permit::new(&worker));
     let Accepted { stream, peer, local, listener } = accepted;
     let facts = Connection {
         number: worker.shared.next_connection(),
         peer,
         local,
-        started: Instant::now(),
+        started: now(),
         requests: 0,
         tls: false,
     };
     let client = Client { stream, buffer: worker.buffer(), start: 0, timer: Timer::new(), permit };
-    let mut serving = Serving { worker, client, facts, listener };
+    let quitting = worker.quitting.begun();
+    let mut serving = Serving { worker, client, facts, listener, known: None, quitting };
     let done = loop {
         match serving.next().await {
             Next::Request => {}
@@ -125,6 +131,9 @@ struct Serving {
     client: Client,
     facts: Connection,
     listener: Arc<ListenAddress>,
+    /// Where a configuration, by its generation, has the listener.
+    known: Option<(u64, usize)>,
+    quitting: Begun,
 }
 
 impl Serving {
@@ -136,25 +145,25 @@ impl Serving {
             return Next::Over;
         }
         let live = self.worker.live();
-        let Some(listener) = live.listener(&self.listener) else { return Next::Over };
+        let Some(listener) = self.listener(&live) else { return Next::Over };
         let server = listener.hosts.default;
-        let settings = live.model.http.server(server).settings.clone();
+        let settings = &live.model.http.server(server).settings;
         let mut request = self.worker.request(&live);
         self.facts.requests += 1;
         request.connection = self.facts.clone();
         request.pipelined = pipelined && !first;
         request.server_name = live.model.http.server(server).name.clone();
-        let awaited = self.read_head(&mut request, &settings).await;
+        let awaited = self.read_head(&mut request, settings).await;
         let go_on = match awaited {
             Awaited::Over => Next::Over,
             Awaited::Late => {
                 report(&settings.error_log, Level::Info, &request, "client timed out");
                 request.reply.status = 408;
-                self.log(&live, &settings, &request);
+                self.log(&live, settings, &request);
                 Next::Over
             }
             Awaited::Refused(error) => {
-                let error = first_error(error, &request, &settings);
+                let error = first_error(error, &request, settings);
                 report(&settings.error_log, Level::Info, &request, &error);
                 self.answer(&live, &mut request, server, Some(error.status())).await
             }
@@ -185,16 +194,16 @@ impl Serving {
             let message = format_args!("client sent invalid header line: \"{shown}\"");
             report(&settings.error_log, Level::Info, request, message);
         }
-        let mut normal = std::mem::take(&mut request.target);
-        let normalised = target::normalise(request.head.target(), merge, &mut normal);
-        request.target = normal;
-        if let Err(error) = normalised {
+        if let Err(error) = target::normalise(request.head.target(), merge, &mut request.target) {
             report(&settings.error_log, Level::Info, request, &error);
             return self.answer(live, request, server, Some(error.status())).await;
         }
-        match unopened::wish(&request.head) {
-            Ok(wish) => request.websocket = Some(wish),
-            Err(why) => request.misses_websocket = !why.is_plain(),
+        // Most requests are nobody's handshake.
+        if request.head.headers.contains(Known::Upgrade) {
+            match unopened::wish(&request.head) {
+                Ok(wish) => request.websocket = Some(wish),
+                Err(why) => request.misses_websocket = !why.is_plain(),
+            }
         }
         self.answer(live, request, server, None).await
     }
@@ -208,8 +217,8 @@ impl Serving {
         server: ServerId,
         refusal: Option<u16>,
     ) -> Next {
-        let mut exchange = Exchange::new(&self.worker, live.clone(), &mut self.client, request, server);
-        if *self.worker.shared.drain.borrow() != Drain::Serving {
+        let mut exchange = Exchange::new(&self.worker, live, &mut self.client, request, server);
+        if self.worker.quitting.has_begun() {
             exchange.keep_alive = false;
         }
         let done = match refusal {
@@ -240,6 +249,9 @@ impl Serving {
     }
 
     fn log(&self, live: &Live, settings: &Settings, request: &Request) {
+        if settings.log.logs.is_empty() {
+            return;
+        }
         let mut line = self.worker.buffer();
         live.logs.write(&settings.log, request, &mut line);
         self.worker.give_back_buffer(line);
@@ -248,32 +260,45 @@ impl Serving {
     /// Waits for the first byte of a head, without a buffer; false when none is to come.
     async fn wait(&mut self, first: bool) -> bool {
         let limit = {
-            let live = self.worker.live();
-            let Some(listener) = live.listener(&self.listener) else { return false };
+            let worker = self.worker.clone();
+            let live = worker.shared.live.load();
+            let Some(listener) = self.listener(&live) else { return false };
             let client = &live.model.http.server(listener.hosts.default).settings.client;
             if first { client.header_timeout.value } else { client.keepalive_timeout.value }
         };
         let worker = &self.worker;
         worker.give_back_buffer(std::mem::take(&mut self.client.buffer));
-        let mut drain = worker.shared.drain.subscribe();
         let Client { stream, buffer, timer, .. } = &mut self.client;
         // A connection that has made no request yet may make its first.
-        let until = if first { Drain::Quitting } else { Drain::Serving };
-        let read = async {
-            tokio::select! {
-                biased;
-                // A buffer is taken when there is something to put into it.
-                read = poll_fn(|cx| poll_fill_with(stream, buffer, || worker.buffer(), cx)) => read.is_ok_and(|count| count > 0),
-                _ = drain.wait_for(|drain| *drain > until) => false,
+        let mut ending = worker.ending.begun();
+        let drain = if first { &mut ending } else { &mut self.quitting };
+        let read = poll_fn(|cx| {
+            // A buffer is taken when there is something to put into it.
+            match poll_fill_with(stream, buffer, || worker.buffer(), cx) {
+                Poll::Ready(read) => Poll::Ready(read.is_ok_and(|count| count > 0)),
+                Poll::Pending => Pin::new(&mut *drain).poll(cx).map(|()| false),
+            }
+        });
+        timer.within(limit, read).await.unwrap_or(false)
+    }
+
+    /// The listener the connection came by, as this configuration has it.
+    fn listener<'l>(&mut self, live: &'l Live) -> Option<&'l Listener> {
+        let at = match self.known {
+            Some((generation, at)) if generation == live.generation => at,
+            _ => {
+                let at = live.listener(&self.listener)?;
+                self.known = Some((live.generation, at));
+                at
             }
         };
-        timer.within(limit, read).await.unwrap_or(false)
+        Some(&live.model.http.listeners[at])
     }
 
     async fn read_head(&mut self, request: &mut Request, settings: &Settings) -> Awaited {
         let mut parser = RequestParser::new();
         let limits = &settings.client.head_limits;
-        let deadline = Instant::now() + settings.client.header_timeout.value;
+        let deadline = now() + settings.client.header_timeout.value;
         loop {
             match parser.parse(self.client.unread(), limits, &mut request.head) {
                 Ok(Some(length)) => {
@@ -288,7 +313,7 @@ impl Serving {
                 }
             }
             let Client { stream, buffer, timer, .. } = &mut self.client;
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(now());
             match timer.within(left, fill(stream, buffer)).await {
                 Err(Elapsed) => {
                     parser.give_up(self.client.unread(), &mut request.head);
@@ -308,9 +333,9 @@ impl Serving {
             return;
         }
         let settings = &settings.client;
-        let began = Instant::now();
+        let began = now();
         client.start = 0;
-        while began.elapsed() < settings.lingering_time {
+        while now().duration_since(began) < settings.lingering_time {
             client.buffer.clear();
             let Client { stream, buffer, timer, .. } = &mut *client;
             match timer.within(settings.lingering_timeout, fill(stream, buffer)).await {

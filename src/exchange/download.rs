@@ -172,8 +172,8 @@ impl Download {
 
 impl Exchange<'_> {
     /// Moves an answer to the client; meanwhile the rest of the request's body still goes out.
-    pub async fn download(&mut self, asked: &mut Asked, download: &mut Download) -> Result<(), Broken> {
-        let settings = self.settings.clone();
+    pub async fn download(&mut self, asked: &mut Asked<'_>, download: &mut Download) -> Result<(), Broken> {
+        let settings = self.settings;
         let mut patience = Patience::new();
         let (mut uploaded, mut upstream_takes) = (0, true);
         let (body, client) = (&mut self.body, &mut *self.client);
@@ -191,15 +191,15 @@ impl Exchange<'_> {
             if idle && !settings.proxy.ignore_client_abort && poll_gone(client, cx).is_ready() {
                 return Poll::Ready(Err(Broken::Client));
             }
-            let (limit, late) = match download.is_blocked() {
-                true => (settings.client.send_timeout.value, Broken::Client),
-                false => (
-                    settings.proxy.read_timeout.value,
-                    Broken::Upstream("upstream timed out (110: Connection timed out)".to_owned()),
-                ),
-            };
+            let blocked = download.is_blocked();
+            let limit = if blocked { &settings.client.send_timeout } else { &settings.proxy.read_timeout };
             let moved = *sent + download.length + uploaded;
-            patience.poll(cx, &mut client.timer, limit, moved).map(|Elapsed| Err(late))
+            patience.poll(cx, &mut client.timer, limit.value, moved).map(|Elapsed| match blocked {
+                true => Err(Broken::Client),
+                false => {
+                    Err(Broken::Upstream("upstream timed out (110: Connection timed out)".to_owned()))
+                }
+            })
         })
         .await;
         self.last_try(|tried| tried.sent += uploaded);

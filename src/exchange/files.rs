@@ -68,7 +68,7 @@ impl Exchange<'_> {
 
     /// A folder: the first of its index files that is there, by another way through the phases.
     fn index(&mut self) -> Reply {
-        let settings = self.settings.clone();
+        let settings = self.settings;
         let mut folder = Vec::new();
         variables::request_filename(self.request, &mut folder);
         for name in settings.files.index.iter() {
@@ -119,7 +119,7 @@ impl Exchange<'_> {
     }
 
     async fn send_head(&mut self, found: &Found, status: u16) -> Done {
-        let settings = self.settings.clone();
+        let settings = self.settings;
         let plain = self.status_override.is_none_or(|status| status == 200);
         let content_type = settings.files.content_type(&self.request.target.path);
         let begin = Head {

@@ -1,14 +1,13 @@
 //! Requests that are passed on: which peer, what it is asked, what becomes of a try.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-
-use tokio::time::Instant;
 
 use crate::features::error_log::Level;
 use crate::features::proxy::{Fixed, HttpVersion, NextUpstream, Pass, Target, pass};
 use crate::features::upstream as rows;
 use crate::http1::{Framing, Method, escape};
-use crate::net::{self, Address, numbered};
+use crate::net::{self, Address, now, numbered};
 use crate::request::Try;
 use crate::upstream::{self, Endpoint, Group, NoPeer, Outcome, Picked, Tried};
 
@@ -20,17 +19,17 @@ use super::report::Shown;
 use super::upload::Upload;
 
 /// Where a request goes.
-struct Destination {
+struct Destination<'c> {
     group: Arc<Group>,
     /// What takes the place of the location's name in the URI, or all of it where it was computed.
-    uri: Option<Arc<[u8]>>,
+    uri: Option<Cow<'c, [u8]>>,
     computed: bool,
     /// The text of `proxy_pass`, where it is known while reading: for `proxy_redirect default`.
-    text: Option<Arc<[u8]>>,
+    text: Option<&'c [u8]>,
 }
 
 /// A connection to a peer with a request on it.
-pub struct Asked {
+pub struct Asked<'c> {
     pub connection: Connection,
     pub group: Arc<Group>,
     pub picked: Picked,
@@ -42,7 +41,7 @@ pub struct Asked {
     /// The request asks the peer to switch protocols, and the client did too.
     pub upgrade: bool,
     /// For `proxy_redirect default`.
-    pub home: Option<Arc<[u8]>>,
+    pub home: Option<&'c [u8]>,
     /// `proxy_pass` has a URI.
     pub has_uri: bool,
 }
@@ -86,9 +85,9 @@ impl Failure {
     }
 }
 
-impl Exchange<'_> {
+impl<'c> Exchange<'c> {
     /// Passes the request on to one peer after another until one answers.
-    pub async fn forward(&mut self, pass: &Pass) -> Result<Done, Reply> {
+    pub async fn forward(&mut self, pass: &'c Pass) -> Result<Done, Reply> {
         let proxy = &self.settings.proxy;
         if proxy.http_version.value == HttpVersion::Http10
             && proxy.pass_body
@@ -113,13 +112,13 @@ impl Exchange<'_> {
 
     async fn tries(
         &mut self,
-        destination: &Destination,
+        destination: &Destination<'c>,
         head: &[u8],
         upload: Upload,
         upgrade: bool,
     ) -> Result<Done, Reply> {
         let group = &destination.group;
-        let began = Instant::now();
+        let began = now();
         let mut tried = Tried::default();
         let mut left = group.tries().max(1);
         let most = self.settings.proxy.next_upstream_tries;
@@ -165,7 +164,7 @@ impl Exchange<'_> {
             let may_repeat = repeats || !sent || proxy.next_upstream.has(NextUpstream::NON_IDEMPOTENT);
             let wanted = failure.condition().is_some_and(|condition| proxy.next_upstream.has(condition));
             let limit = proxy.next_upstream_timeout;
-            let in_time = limit.is_zero() || began.elapsed() < limit;
+            let in_time = limit.is_zero() || now().duration_since(began) < limit;
             if !(wanted && may_repeat && in_time && whole) {
                 return Err(Reply::Status(failure.status()));
             }
@@ -247,12 +246,12 @@ impl Exchange<'_> {
     /// request went out.
     async fn attempt(
         &mut self,
-        destination: &Destination,
+        destination: &Destination<'c>,
         picked: Picked,
         head: &[u8],
         upload: Upload,
         upgrade: bool,
-    ) -> Result<Asked, (Failure, bool, bool)> {
+    ) -> Result<Asked<'c>, (Failure, bool, bool)> {
         let group = &destination.group;
         self.request.upstream.tries.push(Try::new(picked.address.clone()));
         let kept = if upgrade { None } else { self.worker.pool.take(group, &picked.address) };
@@ -268,7 +267,7 @@ impl Exchange<'_> {
                 return Err((failure, false, false));
             }
         };
-        self.last_try(|tried| tried.connected = Some(tried.began.elapsed()));
+        self.last_try(|tried| tried.connected = Some(now()));
         let mut asked = Asked {
             connection,
             group: group.clone(),
@@ -277,7 +276,7 @@ impl Exchange<'_> {
             received: 0,
             upload,
             upgrade,
-            home: destination.text.clone(),
+            home: destination.text,
             has_uri: destination.uri.is_some(),
         };
         match self.ask(&mut asked, head).await {
@@ -340,7 +339,7 @@ impl Exchange<'_> {
     /// Closes the books on the try that is under way.
     pub fn end_try(&mut self, status: u16) {
         self.last_try(|tried| {
-            tried.ended = Some(tried.began.elapsed());
+            tried.ended = Some(now());
             if tried.status == 0 {
                 tried.status = status;
             }
@@ -353,7 +352,7 @@ impl Exchange<'_> {
         }
     }
 
-    async fn destination(&mut self, pass: &Pass) -> Result<Destination, Reply> {
+    async fn destination(&mut self, pass: &'c Pass) -> Result<Destination<'c>, Reply> {
         let computed = match &pass.target {
             Target::Fixed(Fixed { group, host, port, uri, text }) => {
                 let upstream = &mut self.request.upstream;
@@ -363,9 +362,9 @@ impl Exchange<'_> {
                 upstream.port.extend_from_slice(port);
                 return Ok(Destination {
                     group: self.live.groups[*group].clone(),
-                    uri: uri.clone(),
+                    uri: uri.as_deref().map(Cow::Borrowed),
                     computed: false,
-                    text: Some(text.clone()),
+                    text: Some(text),
                 });
             }
             Target::Computed(template) => template,
@@ -379,7 +378,7 @@ impl Exchange<'_> {
     }
 
     /// The destination of a `proxy_pass` with variables.
-    async fn computed(&mut self, url: &[u8]) -> Result<Destination, &'static str> {
+    async fn computed(&mut self, url: &[u8]) -> Result<Destination<'c>, &'static str> {
         let rest = pass::strip_http(url).ok_or("invalid URL prefix")?;
         let url = pass::split(rest);
         let authority = String::from_utf8_lossy(url.authority).into_owned();
@@ -404,16 +403,15 @@ impl Exchange<'_> {
         };
         let uri = match url.uri {
             b"" => None,
-            [b'?', ..] => Some([b"/", url.uri].concat().into()),
-            uri => Some(uri.into()),
+            [b'?', ..] => Some(Cow::Owned([b"/", url.uri].concat())),
+            uri => Some(Cow::Owned(uri.to_vec())),
         };
         Ok(Destination { group, uri, computed: true, text: None })
     }
 
     /// Writes the head that goes upstream; true where it asks for another protocol as the client does.
-    fn request_head(&mut self, destination: &Destination, out: &mut Vec<u8>) -> bool {
-        let settings = self.settings.clone();
-        let proxy = &settings.proxy;
+    fn request_head(&mut self, destination: &Destination<'_>, out: &mut Vec<u8>) -> bool {
+        let proxy = &self.settings.proxy;
         match &proxy.method {
             Some(method) => {
                 method.render(self.request, out);
@@ -432,7 +430,7 @@ impl Exchange<'_> {
         let start = out.len();
         let framing = if proxy.pass_body { self.body.framing() } else { self.unpassed_framing() };
         proxy.request_headers.write(self.request, framing, proxy.pass_headers.value, out);
-        let upgrade = self.asks_for_upgrade(&out[start..]);
+        let upgrade = proxy.request_headers.may_ask_for_upgrade() && self.asks_for_upgrade(&out[start..]);
         out.extend_from_slice(b"\r\n");
         upgrade
     }
@@ -446,7 +444,7 @@ impl Exchange<'_> {
     }
 
     /// The target, as `ngx_http_proxy_create_request` makes it.
-    fn request_uri(&mut self, destination: &Destination, out: &mut Vec<u8>) {
+    fn request_uri(&mut self, destination: &Destination<'_>, out: &mut Vec<u8>) {
         let request = &*self.request;
         let target = &request.target;
         match &destination.uri {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use crate::features::client::Tokens;
 use crate::features::{Settings, headers};
-use crate::http1::{status, write_field};
+use crate::http1::{status, write_field, write_number};
 use crate::net::Address;
 use crate::request::{Request, clock, keep_one_line};
 
@@ -92,8 +92,9 @@ pub fn begin(head: &Head, settings: &Settings, out: &mut Vec<u8>) {
         write_field(b"Content-Type", content_type, out);
     }
     if let Length::Known(length) = head.length {
-        // Writing to a Vec cannot fail.
-        let _ = write!(out, "Content-Length: {length}\r\n");
+        out.extend_from_slice(b"Content-Length: ");
+        write_number(length, out);
+        out.extend_from_slice(b"\r\n");
     }
     if let Some(modified) = head.modified {
         write_field(b"Last-Modified", modified, out);
@@ -112,7 +113,9 @@ pub fn begin(head: &Head, settings: &Settings, out: &mut Vec<u8>) {
     if head.persistence == Persistence::KeepAlive
         && let Some(timeout) = settings.client.keepalive_header.filter(|timeout| !timeout.is_zero())
     {
-        let _ = write!(out, "Keep-Alive: timeout={}\r\n", timeout.as_secs());
+        out.extend_from_slice(b"Keep-Alive: timeout=");
+        write_number(timeout.as_secs(), out);
+        out.extend_from_slice(b"\r\n");
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::net::{Stream, borrow_buffer};
+use crate::net::{Stream, borrow_buffer, now};
 
 /// What a limit of "for ever" comes down to.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -25,12 +25,14 @@ pub struct Elapsed;
 pub struct Timer {
     sleep: Pin<Box<Sleep>>,
     set_for: Instant,
+    /// The task will be woken when it fires.
+    wakes: bool,
 }
 
 impl Timer {
     pub fn new() -> Timer {
-        let set_for = Instant::now() + LONGEST_WAIT;
-        Timer { sleep: Box::pin(sleep_until(set_for)), set_for }
+        let set_for = now() + LONGEST_WAIT;
+        Timer { sleep: Box::pin(sleep_until(set_for)), set_for, wakes: false }
     }
 
     /// Waits for `future`, but not longer than `limit`.
@@ -41,7 +43,7 @@ impl Timer {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
-            let deadline = *deadline.get_or_insert_with(|| Instant::now() + limit.min(LONGEST_WAIT));
+            let deadline = *deadline.get_or_insert_with(|| now() + limit.min(LONGEST_WAIT));
             self.poll_until(cx, deadline).map(Err)
         })
         .await
@@ -52,11 +54,18 @@ impl Timer {
         if self.set_for > deadline {
             self.set(deadline);
         }
+        if self.wakes && now() < self.set_for {
+            return Poll::Pending;
+        }
         loop {
-            ready!(self.sleep.as_mut().poll(cx));
-            if Instant::now() >= deadline {
+            self.wakes = self.sleep.as_mut().poll(cx).is_pending();
+            if self.wakes {
+                return Poll::Pending;
+            }
+            let now = Instant::now();
+            if now >= deadline {
                 // What fires next has to be set anew.
-                self.set_for = Instant::now() + LONGEST_WAIT;
+                self.set_for = now + LONGEST_WAIT;
                 return Poll::Ready(Elapsed);
             }
             self.set(deadline);
@@ -66,6 +75,7 @@ impl Timer {
     fn set(&mut self, deadline: Instant) {
         self.sleep.as_mut().reset(deadline);
         self.set_for = deadline;
+        self.wakes = false;
     }
 }
 
@@ -78,7 +88,7 @@ pub struct Patience {
 
 impl Patience {
     pub fn new() -> Patience {
-        Patience { limit: Duration::ZERO, deadline: Instant::now(), seen: u64::MAX }
+        Patience { limit: Duration::ZERO, deadline: now(), seen: u64::MAX }
     }
 
     /// Ready when nothing has moved (`moved` stays the same) for `limit`.
@@ -92,7 +102,7 @@ impl Patience {
         if self.seen != moved || self.limit != limit {
             self.seen = moved;
             self.limit = limit;
-            self.deadline = Instant::now() + limit;
+            self.deadline = now() + limit;
         }
         timer.poll_until(cx, self.deadline)
     }

@@ -8,6 +8,7 @@ use crate::features::client::Lingering;
 use crate::features::error_log::Level;
 use crate::http1::escape;
 use crate::model::{Content, Found, Kind, LocationId, ServerId};
+use crate::net::now;
 use crate::request::Request;
 
 use super::answer::{Done, Reply};
@@ -23,14 +24,14 @@ const MAX_URI_CHANGES: u32 = 10;
 /// A request on its way, and all it needs.
 pub struct Exchange<'c> {
     pub worker: &'c Rc<Worker>,
-    pub live: Arc<Live>,
+    pub live: &'c Arc<Live>,
     pub client: &'c mut Client,
     pub request: &'c mut Request,
     pub body: Body,
     pub server: ServerId,
     pub location: LocationId,
     /// What holds now: the server's or the location's.
-    pub settings: Arc<Settings>,
+    pub settings: &'c Arc<Settings>,
     pub keep_alive: bool,
     pub lingering: Lingering,
     /// A rewrite has changed the URI, so that another location may be right.
@@ -55,13 +56,13 @@ enum Stage {
 impl<'c> Exchange<'c> {
     pub fn new(
         worker: &'c Rc<Worker>,
-        live: Arc<Live>,
+        live: &'c Arc<Live>,
         client: &'c mut Client,
         request: &'c mut Request,
         server: ServerId,
     ) -> Exchange<'c> {
         let body = Body::new(&request.head);
-        let settings = live.model.http.server(server).settings.clone();
+        let settings = &live.model.http.server(server).settings;
         Exchange {
             worker,
             client,
@@ -129,8 +130,8 @@ impl<'c> Exchange<'c> {
         loop {
             self.limit_body()?;
             self.uri_changed = false;
-            let script = self.live.model.http.location(self.location).script.clone();
-            self.run(&script)?;
+            let live = self.live;
+            self.run(&live.model.http.location(self.location).script)?;
             if !self.uri_changed {
                 return self.access();
             }
@@ -140,22 +141,19 @@ impl<'c> Exchange<'c> {
     }
 
     fn server_rewrites(&mut self) -> Result<(), Reply> {
-        let server = self.live.model.http.server(self.server);
-        self.settings = server.settings.clone();
+        let live = self.live;
+        let server = live.model.http.server(self.server);
+        self.settings = &server.settings;
         self.location = server.root;
-        let script = server.script.clone();
         self.set_root();
-        self.run(&script)?;
+        self.run(&server.script)?;
         Ok(())
     }
 
     fn find_location(&mut self) -> Result<(), Reply> {
-        let live = self.live.clone();
-        let server = live.model.http.server(self.server);
-        let http = &live.model.http;
-        let path = std::mem::take(&mut self.request.target.path);
-        let found = server.locations.find(http, self.request, &path);
-        self.request.target.path = path;
+        let http = &self.live.model.http;
+        let server = http.server(self.server);
+        let found = server.locations.find(http, self.request, &self.request.target.path);
         match found {
             None => self.enter(server.root),
             Some(Found::Location(id)) => {
@@ -183,13 +181,13 @@ impl<'c> Exchange<'c> {
     /// Has a location's settings hold from now on.
     pub fn enter(&mut self, location: LocationId) {
         self.location = location;
-        self.settings = self.live.model.http.location(location).settings.clone();
+        self.settings = &self.live.model.http.location(location).settings;
         self.set_root();
         let client = &self.settings.client;
         let request = &self.request.connection;
         let spent = request.requests >= client.keepalive_requests
             || client.keepalive_timeout.value.is_zero()
-            || request.started.elapsed() > client.keepalive_time;
+            || now().duration_since(request.started) > client.keepalive_time;
         if spent {
             self.keep_alive = false;
         }
@@ -223,9 +221,9 @@ impl<'c> Exchange<'c> {
     }
 
     async fn content(&mut self) -> Result<Done, Reply> {
-        let content = self.live.model.http.location(self.location).content.clone();
-        match content {
-            Content::Pass(pass) => self.forward(&pass).await,
+        let live = self.live;
+        match &live.model.http.location(self.location).content {
+            Content::Pass(pass) => self.forward(pass).await,
             Content::Echo => self.echo().await,
             Content::Files => self.file().await,
         }
@@ -250,7 +248,7 @@ impl<'c> Exchange<'c> {
         if self.error_page.is_some() && !self.settings.error_page.recursive {
             return Err(reply);
         }
-        let settings = self.settings.clone();
+        let settings = self.settings;
         let Some(page) = settings.error_page.page(status) else { return Err(reply) };
         self.error_page.get_or_insert(self.location);
         self.count_change()?;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::features::error_log::Level;
 use crate::features::listen::ListenAddress;
-use crate::model::{Listener, Location, LocationId, Mark, Model};
+use crate::model::{Location, LocationId, Mark, Model};
 use crate::upstream::{Group, GroupSpec};
 
 use super::log::{LogFile, LogFiles};
@@ -82,9 +82,9 @@ impl Live {
         self.places.get(&mark.name).map(|id| self.model.http.location(*id))
     }
 
-    /// The listener of an address, if this configuration still has it.
-    pub fn listener(&self, address: &ListenAddress) -> Option<&Listener> {
-        self.listeners.get(address).map(|at| &self.model.http.listeners[*at])
+    /// The index of an address's listener, if this configuration still has it.
+    pub fn listener(&self, address: &ListenAddress) -> Option<usize> {
+        self.listeners.get(address).copied()
     }
 
     /// The group that a computed `proxy_pass` names.

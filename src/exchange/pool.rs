@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::net::{Address, Stream};
+use crate::net::{Address, Stream, now};
 use crate::upstream::{Group, Keepalive};
 
 /// Idle connections, the one used last in front.
@@ -31,7 +31,7 @@ pub struct Connection {
 
 impl Connection {
     pub fn new(stream: Stream) -> Connection {
-        Connection { stream, requests: 0, opened: Instant::now() }
+        Connection { stream, requests: 0, opened: now() }
     }
 }
 
@@ -39,31 +39,35 @@ impl Pool {
     /// A connection to a peer of this group that is still open.
     pub fn take(&self, group: &Arc<Group>, address: &Address) -> Option<Connection> {
         let keepalive = &group.spec.keepalive;
+        let now = now();
         let mut idle = self.idle.borrow_mut();
         loop {
             let same = |kept: &Idle| Arc::ptr_eq(&kept.group, group) && kept.address == *address;
             let at = idle.iter().position(same)?;
             let found = idle.remove(at)?;
-            if found.since.elapsed() < keepalive.timeout && is_quiet(&found.connection.stream) {
+            if now.duration_since(found.since) < keepalive.timeout && is_quiet(&found.connection.stream) {
                 return Some(found.connection);
             }
         }
     }
 
     /// Keeps a connection whose last exchange ended cleanly, if its group wants that.
-    pub fn keep(&self, group: &Arc<Group>, address: Address, connection: Connection) {
+    pub fn keep(&self, group: Arc<Group>, address: Address, connection: Connection) {
         let Keepalive { connections, requests, time, .. } = group.spec.keepalive;
-        if connections == 0 || connection.requests >= requests || connection.opened.elapsed() >= time {
+        let now = now();
+        let age = now.duration_since(connection.opened);
+        if connections == 0 || connection.requests >= requests || age >= time {
             return;
         }
         let mut idle = self.idle.borrow_mut();
-        let of_group = |kept: &&Idle| Arc::ptr_eq(&kept.group, group);
-        if idle.iter().filter(of_group).count() >= connections
-            && let Some(oldest) = idle.iter().rposition(|kept| Arc::ptr_eq(&kept.group, group))
+        let of_group = |kept: &Idle| Arc::ptr_eq(&kept.group, &group);
+        if idle.len() >= connections
+            && idle.iter().filter(|kept| of_group(kept)).count() >= connections
+            && let Some(oldest) = idle.iter().rposition(of_group)
         {
             idle.remove(oldest);
         }
-        idle.push_front(Idle { group: group.clone(), address, connection, since: Instant::now() });
+        idle.push_front(Idle { group, address, connection, since: now });
     }
 
     /// Closes what has idled for too long, was closed by its peer, or belongs to a group that only

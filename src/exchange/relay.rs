@@ -9,7 +9,7 @@ use crate::http1::response::ParsedResponse;
 use crate::http1::{
     Framing, Headers, Known, Method, Version, connection, framing, parse_response, write_field,
 };
-use crate::net::numbered;
+use crate::net::{now, numbered};
 use crate::upstream::Outcome;
 
 use super::answer::{Done, Reply};
@@ -23,7 +23,7 @@ use super::upload::{Stopped, Waits, refusal};
 
 impl Exchange<'_> {
     /// Sends the request and waits for the head of an answer, which is in `request.upstream.head` then.
-    pub async fn ask(&mut self, asked: &mut Asked, head: &[u8]) -> Result<(), Failure> {
+    pub async fn ask(&mut self, asked: &mut Asked<'_>, head: &[u8]) -> Result<(), Failure> {
         let limit = self.settings.proxy.send_timeout.value;
         asked.connection.requests += 1;
         let mut sent = 0;
@@ -64,7 +64,7 @@ impl Exchange<'_> {
     fn head_came(&mut self, status: u16) -> Result<(), Failure> {
         self.last_try(|tried| {
             tried.status = status;
-            tried.head_after = Some(tried.began.elapsed());
+            tried.answered = Some(now());
         });
         self.request.upstream.answered = true;
         Ok(())
@@ -83,8 +83,8 @@ impl Exchange<'_> {
     }
 
     /// Waits for more of an answer; meanwhile the rest of the body goes out, and the client may leave.
-    async fn await_answer(&mut self, asked: &mut Asked) -> Result<(), Failure> {
-        let settings = self.settings.clone();
+    async fn await_answer(&mut self, asked: &mut Asked<'_>) -> Result<(), Failure> {
+        let settings = self.settings;
         let mut patience = Patience::new();
         let mut sent = 0;
         let mut upstream_takes = true;
@@ -170,7 +170,7 @@ impl Exchange<'_> {
     }
 
     /// Passes an answer on.
-    pub async fn pass_answer(&mut self, mut asked: Asked) -> Result<Done, Reply> {
+    pub async fn pass_answer(&mut self, mut asked: Asked<'_>) -> Result<Done, Reply> {
         let status = self.request.upstream.head.status;
         if status == 101 {
             return self.switch(asked).await;
@@ -225,7 +225,7 @@ impl Exchange<'_> {
                 asked.group.release(asked.picked.id, Outcome::Success);
                 self.worker.give_back_buffer(asked.buffer);
                 if persists {
-                    self.worker.pool.keep(&asked.group, asked.picked.address, asked.connection);
+                    self.worker.pool.keep(asked.group, asked.picked.address, asked.connection);
                 }
                 Ok(Done::Replied)
             }
@@ -280,11 +280,11 @@ impl Exchange<'_> {
 
     /// Writes the head for the client into `request.reply.head`.
     fn begin_answer(&mut self, asked: &Asked, length: Length) {
-        let settings = self.settings.clone();
+        let settings = self.settings;
         let absolute = self.absolute_location(asked);
         let answer = std::mem::take(&mut self.request.upstream.head);
         let passes =
-            |known: Known, name: &[u8]| answer.headers.contains(known) && !settings.proxy.unwanted.has(name);
+            |known: Known| answer.headers.contains(known) && !settings.proxy.unwanted.has(known, b"");
         let begin = Head {
             status_line: answer.status_line(),
             status: answer.status,
@@ -292,15 +292,15 @@ impl Exchange<'_> {
             length,
             location: absolute.as_deref(),
             persistence: self.persistence(),
-            has_server: passes(Known::Server, b"server"),
-            has_date: passes(Known::Date, b"date"),
+            has_server: passes(Known::Server),
+            has_date: passes(Known::Date),
             ..Head::default()
         };
         self.begin(&begin);
         let mut out = std::mem::take(&mut self.request.reply.head);
         let moved = absolute.is_some();
         let is_hidden = |known: Known, name: &[u8]| {
-            settings.proxy.unwanted.has(name) || moved && known == Known::Location
+            settings.proxy.unwanted.has(known, name) || moved && known == Known::Location
         };
         self.answer_headers(&answer.headers, asked, &is_hidden, &mut out);
         self.request.upstream.head = answer;
@@ -315,8 +315,10 @@ impl Exchange<'_> {
     /// A redirect of the upstream that has to be made absolute, after `proxy_redirect`.
     fn absolute_location(&self, asked: &Asked) -> Option<Vec<u8>> {
         let answer = &self.request.upstream.head;
-        let hidden = self.settings.proxy.unwanted.has(b"location");
-        let location = answer.headers.first(Known::Location).filter(|_| !hidden)?;
+        let location = answer.headers.first(Known::Location)?;
+        if self.settings.proxy.unwanted.has(Known::Location, b"") {
+            return None;
+        }
         let mut changed = Vec::new();
         // A path that the upstream sent itself goes out as it is.
         let rewritten = self.redirected(Known::Location, location, asked, &mut changed);
@@ -360,8 +362,7 @@ impl Exchange<'_> {
         let (before, address) = value.split_at(start);
         out.extend_from_slice(before);
         let location = self.live.model.http.location(self.location);
-        let home = asked.home.as_deref();
-        let home = home.map(|upstream| Home { upstream, location: &location.name, has_uri: asked.has_uri });
+        let home = asked.home.map(|upstream| Home { upstream, location: &location.name, has_uri: asked.has_uri });
         let redirects = &self.settings.proxy.redirects;
         let changed = redirects.apply(self.request, home, address, out);
         if !changed {

@@ -44,7 +44,7 @@ impl Exchange<'_> {
 
     /// Takes a 101: a tunnel if it was asked for, else 502 at once, where nginx falls silent. The log knows
     /// about it already.
-    pub async fn switch(&mut self, mut asked: Asked) -> Result<Done, Reply> {
+    pub async fn switch(&mut self, mut asked: Asked<'_>) -> Result<Done, Reply> {
         if !asked.upgrade {
             self.fail(asked, 502);
             return Err(Reply::Status(502));
@@ -97,7 +97,7 @@ impl Exchange<'_> {
         if let Some(protocol) = answer.headers.first(Known::Upgrade) {
             crate::http1::write_field(b"Upgrade", protocol, &mut out);
         }
-        let is_hidden = |_: Known, name: &[u8]| settings.proxy.unwanted.has(name);
+        let is_hidden = |known: Known, name: &[u8]| settings.proxy.unwanted.has(known, name);
         self.answer_headers(&answer.headers, asked, &is_hidden, &mut out);
         self.request.upstream.head = answer;
         super::head::end(self.request, &settings, 101, &mut out);

@@ -69,6 +69,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     pub pool: Pool,
     pub tunnels: Tunnels<Joined>,
+    /// Begins when what idles has to end: [`Drain::Quitting`].
+    pub quitting: Rc<Ending>,
     /// Begins when everything has to end: [`Drain::Ending`].
     pub ending: Rc<Ending>,
     /// Connections and tunnels that are open here.
@@ -91,6 +93,7 @@ impl Worker {
             shared,
             tunnels: Tunnels::start(format!("tunnels {number}"))?,
             pool: Pool::default(),
+            quitting: Rc::default(),
             ending: Rc::default(),
             open: Arc::default(),
             computed: RefCell::default(),

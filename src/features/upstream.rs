@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, values};
-use crate::net::Address;
+use crate::net::{Address, now};
 use crate::request::{PrefixVariable, Request, Try, Variable};
 use crate::source::Span;
 use crate::upstream::{Endpoint, GroupSpec, Keepalive, ServerSpec};
@@ -298,8 +298,8 @@ fn parameter(spec: &mut ServerSpec, call: &mut Call, at: usize) -> bool {
 pub const VARIABLES: &[Variable] = &[
     Variable { name: "upstream_addr", get: |r, out| list(r, out, addr) },
     Variable { name: "upstream_status", get: |r, out| list(r, out, status) },
-    Variable { name: "upstream_connect_time", get: |r, out| list(r, out, |t, out| time(t.connected, out)) },
-    Variable { name: "upstream_header_time", get: |r, out| list(r, out, |t, out| time(t.head_after, out)) },
+    Variable { name: "upstream_connect_time", get: |r, out| list(r, out, |t, out| time(t.after(t.connected), out)) },
+    Variable { name: "upstream_header_time", get: |r, out| list(r, out, |t, out| time(t.after(t.answered), out)) },
     Variable { name: "upstream_response_time", get: |r, out| list(r, out, response_time) },
     Variable { name: "upstream_response_length", get: |r, out| list(r, out, |t, out| number(t.length, out)) },
     Variable { name: "upstream_bytes_sent", get: |r, out| list(r, out, |t, out| number(t.sent, out)) },
@@ -356,7 +356,7 @@ fn time(value: Option<Duration>, out: &mut Vec<u8>) {
 
 /// While a try goes on, the time it has taken so far.
 fn response_time(tried: &Try, out: &mut Vec<u8>) {
-    time(Some(tried.ended.unwrap_or_else(|| tried.began.elapsed())), out);
+    time(tried.after(Some(tried.ended.unwrap_or_else(now))), out);
 }
 
 fn number(value: u64, out: &mut Vec<u8>) {

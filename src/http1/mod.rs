@@ -29,7 +29,7 @@ mod request_tests;
 
 pub use body::{BodyDecoder, BodyError, Decoded, Trailers};
 pub use framing::Framing;
-pub use headers::{Headers, write_field};
+pub use headers::{Headers, write_field, write_number};
 pub use host::{Host, validate_host};
 pub use known::{Known, KnownSet};
 pub use request::{HeadLimits, Method, RequestHead, RequestParser, Version};

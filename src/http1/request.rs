@@ -125,11 +125,30 @@ impl RequestHead {
 
     /// Forgets the head and keeps the memory.
     pub fn clear(&mut self) {
-        let RequestHead { mut headers, mut host, mut dropped, .. } = std::mem::take(self);
+        let RequestHead {
+            headers,
+            line,
+            method,
+            method_name,
+            scheme,
+            target,
+            protocol,
+            version,
+            framing,
+            host,
+            port,
+            keep_alive,
+            dropped,
+            length,
+        } = self;
         headers.clear();
         host.clear();
         dropped.clear();
-        *self = RequestHead { headers, host, dropped, ..RequestHead::default() };
+        for bounds in [line, method_name, scheme, target, protocol] {
+            *bounds = Bounds::default();
+        }
+        (*method, *version, *framing) = (Method::default(), Version::default(), Framing::default());
+        (*port, *keep_alive, *length) = (None, false, 0);
     }
 
     /// The request line without its line end: `$request`.

@@ -8,6 +8,7 @@ mod buffer;
 mod errors;
 mod handover;
 mod listener;
+mod moment;
 mod pipe;
 mod stream;
 
@@ -16,5 +17,6 @@ pub use buffer::{BUFFER_SIZE, borrow_buffer};
 pub use errors::{AcceptTrouble, ListenError, accept_trouble, numbered};
 pub use handover::{keep_open, take_descriptor, unblock_signals};
 pub use listener::{DEFAULT_BACKLOG, ListenOptions, Listener, Listening};
+pub use moment::{Moments, now};
 pub use pipe::Pipe;
 pub use stream::{KeepAlive, Stream, connect};

@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::http1::{Method, RequestHead, ResponseHead, Target};
-use crate::net::Address;
+use crate::net::{Address, now};
 use crate::websocket::handshake::Wish;
 
 pub use pattern::{Captures, Pattern, PatternError};
@@ -123,9 +123,10 @@ pub struct Try {
     pub unpicked: Option<Arc<[u8]>>,
     pub status: u16,
     pub began: Instant,
-    pub connected: Option<Duration>,
-    pub head_after: Option<Duration>,
-    pub ended: Option<Duration>,
+    pub connected: Option<Instant>,
+    /// When its head had come.
+    pub answered: Option<Instant>,
+    pub ended: Option<Instant>,
     pub sent: u64,
     pub received: u64,
     /// Body bytes.
@@ -139,14 +140,19 @@ impl Try {
             peer,
             unpicked: None,
             status: 0,
-            began: Instant::now(),
+            began: now(),
             connected: None,
-            head_after: None,
+            answered: None,
             ended: None,
             sent: 0,
             received: 0,
             length: 0,
         }
+    }
+
+    /// How long after its beginning something happened.
+    pub fn after(&self, moment: Option<Instant>) -> Option<Duration> {
+        moment.map(|moment| moment.duration_since(self.began))
     }
 }
 
@@ -166,7 +172,7 @@ enum ValueState {
 
 impl Request {
     pub fn new(variables: Arc<Variables>) -> Request {
-        let now = Instant::now();
+        let now = now();
         let nowhere = Address::Ip(SocketAddr::from(([0, 0, 0, 0], 0)));
         Request {
             connection: Connection {
@@ -202,7 +208,7 @@ impl Request {
     /// Forgets the last request and keeps its buffers.
     pub fn reset(&mut self, variables: &Arc<Variables>) {
         self.head.clear();
-        self.started = Instant::now();
+        self.started = now();
         self.location_valid = true;
         self.internal = false;
         self.root = None;
@@ -279,7 +285,7 @@ impl Request {
 
     /// `$request_time`.
     pub fn lasted(&self) -> Duration {
-        self.started.elapsed()
+        now().duration_since(self.started)
     }
 }
 

@@ -121,6 +121,9 @@ async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
 
 async fn pass_on_the_end(worker: Rc<Worker>) {
     let mut drain = worker.shared.drain.subscribe();
+    if drain.wait_for(|drain| *drain > Drain::Serving).await.is_ok() {
+        worker.quitting.begin();
+    }
     if drain.wait_for(|drain| *drain == Drain::Ending).await.is_ok() {
         worker.ending.begin();
         worker.leave_tunnels();

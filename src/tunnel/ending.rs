@@ -29,7 +29,12 @@ impl Ending {
         waiting.wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Ready once [`Ending::begin`] has been called.
+    /// Whether [`Ending::begin`] has been called.
+    pub fn has_begun(&self) -> bool {
+        self.begun.get()
+    }
+
+    /// Ready once it has.
     pub fn begun(self: &Rc<Ending>) -> Begun {
         Begun { ending: self.clone(), slot: None }
     }

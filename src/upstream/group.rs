@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::net::Address;
+use crate::net::{Address, now};
 
 use super::{Endpoint, GroupSpec, ServerSpec};
 
@@ -144,7 +144,7 @@ impl Group {
             return false;
         }
         let mut peers = self.lock();
-        let now = Instant::now();
+        let now = now();
         let due = peers.refreshed.is_none_or(|last| now.duration_since(last) >= super::RESOLVE_RETRY);
         if due {
             peers.refreshed = Some(now);
@@ -175,7 +175,7 @@ impl Group {
 
     /// Picks the next peer; backups only where none of the others can be.
     pub fn pick(&self, tried: &mut Tried) -> Result<Picked, NoPeer> {
-        let now = Instant::now();
+        let now = now();
         let mut peers = self.lock();
         if peers.list.is_empty() {
             return Err(NoPeer::Unresolved);
@@ -227,7 +227,7 @@ impl Group {
 
     /// Tells how a try of the peer with this id ended.
     pub fn release(&self, picked: u64, outcome: Outcome) {
-        let now = Instant::now();
+        let now = now();
         let mut peers = self.lock();
         let single = peers.list.len() == 1;
         // It may be gone: its name has another address by now.

@@ -1,8 +1,6 @@
 //! What an upstream is told of a request, and what of its answer the client is not told.
 
-use std::io::Write;
-
-use crate::http1::{Framing, Known, connection, write_field};
+use crate::http1::{Framing, Known, KnownSet, connection, write_field, write_number};
 use crate::request::{Request, Template, Variables, write_rendered};
 use crate::source::Place;
 
@@ -63,11 +61,12 @@ pub struct RequestHeaders {
     /// In nginx's order: those the location sets, then the defaults it does not override. What is
     /// never sent (an empty text) is only in `replaced`.
     lines: Vec<SetHeader>,
-    /// The client's headers that do not go on, by name in lower case.
-    replaced: Vec<Box<[u8]>>,
+    /// The client's headers that do not go on.
+    replaced: Names,
     /// The location writes `Content-Length` or `Transfer-Encoding` itself, or leaves it out.
     sets_length: bool,
     sets_coding: bool,
+    may_ask_for_upgrade: bool,
 }
 
 impl RequestHeaders {
@@ -79,19 +78,28 @@ impl RequestHeaders {
                 all.push(header);
             }
         }
-        let mut replaced: Vec<Box<[u8]>> =
-            all.iter().map(|header| header.name.to_ascii_lowercase().into()).collect();
-        let sets = |wanted: &[u8]| replaced.iter().any(|name| **name == *wanted);
-        let (sets_length, sets_coding) = (sets(b"content-length"), sets(b"transfer-encoding"));
-        replaced.extend([b"content-length"[..].into(), b"transfer-encoding"[..].into()]);
+        let mut replaced = Names::of(all.iter().map(|header| &*header.name));
+        let sets = |known: Known| replaced.has(known, b"");
+        let (sets_length, sets_coding) = (sets(Known::ContentLength), sets(Known::TransferEncoding));
+        replaced.known.add(Known::ContentLength);
+        replaced.known.add(Known::TransferEncoding);
         let sent = |header: &&&SetHeader| header.value.as_literal() != Some(b"");
-        let lines = all.iter().filter(sent).map(|header| (*header).clone()).collect();
-        RequestHeaders { lines, replaced, sets_length, sets_coding }
+        let lines: Vec<SetHeader> = all.iter().filter(sent).map(|header| (*header).clone()).collect();
+        let may_ask_for_upgrade = lines.iter().any(|header| {
+            header.name.eq_ignore_ascii_case(b"upgrade") || header.name.contains(&b'\n')
+        });
+        RequestHeaders { lines, replaced, sets_length, sets_coding, may_ask_for_upgrade }
     }
 
     /// Whether an `Upgrade` may go out.
     pub fn sends_upgrade(&self) -> bool {
         self.lines.iter().any(|header| header.name.eq_ignore_ascii_case(b"upgrade"))
+    }
+
+    /// Whether what is written may hold an `Upgrade`: it is a line of the location's, or hides in a name that
+    /// is several lines, which nginx takes too. The client's own never goes out.
+    pub fn may_ask_for_upgrade(&self) -> bool {
+        self.may_ask_for_upgrade
     }
 
     /// Appends the headers as lines: those the location sets, the body's `framing`, and with
@@ -104,9 +112,10 @@ impl RequestHeaders {
             write_rendered(&header.name, &header.value, request, out);
         }
         match framing {
-            // Writing to a Vec cannot fail.
             Framing::Length(length) if !self.sets_length => {
-                let _ = write!(out, "Content-Length: {length}\r\n");
+                out.extend_from_slice(b"Content-Length: ");
+                write_number(length, out);
+                out.extend_from_slice(b"\r\n");
             }
             Framing::Chunked if !self.sets_coding => {
                 out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
@@ -118,8 +127,7 @@ impl RequestHeaders {
         }
         let headers = &request.head.headers;
         for (name, value, known) in headers.iter() {
-            let replaced = self.replaced.iter().any(|other| other.eq_ignore_ascii_case(name));
-            if !replaced && !connection::is_hop_by_hop(headers, name, known) {
+            if !self.replaced.has(known, name) && !connection::is_hop_by_hop(headers, name, known) {
                 write_field(name, value, out);
             }
         }
@@ -141,7 +149,7 @@ const HIDDEN: &[&str] = &[
 /// The headers of an answer that do not reach the client.
 #[derive(Debug)]
 pub struct Unwanted {
-    names: Vec<Box<[u8]>>,
+    names: Names,
 }
 
 impl Unwanted {
@@ -149,11 +157,40 @@ impl Unwanted {
     pub fn new(hidden: &[Box<[u8]>], passed: &[Box<[u8]>]) -> Unwanted {
         let own = HIDDEN.iter().map(|name| name.as_bytes());
         let own = own.filter(|name| !passed.iter().any(|other| **other == **name)).map(Box::from);
-        Unwanted { names: own.chain(hidden.iter().cloned()).collect() }
+        let own = own.collect::<Vec<Box<[u8]>>>();
+        Unwanted { names: Names::of(own.iter().chain(hidden).map(|name| &**name)) }
     }
 
-    pub fn has(&self, name: &[u8]) -> bool {
-        self.names.iter().any(|unwanted| unwanted.eq_ignore_ascii_case(name))
+    /// Whether a header is hidden; of a known one the name is not asked for.
+    pub fn has(&self, known: Known, name: &[u8]) -> bool {
+        self.names.has(known, name)
+    }
+}
+
+/// Names of headers, whatever their case.
+#[derive(Debug, Default)]
+struct Names {
+    known: KnownSet,
+    others: Vec<Box<[u8]>>,
+}
+
+impl Names {
+    fn of<'a>(names: impl Iterator<Item = &'a [u8]>) -> Names {
+        let mut found = Names::default();
+        for name in names {
+            match Known::of(name) {
+                Known::Other => found.others.push(name.into()),
+                known => found.known.add(known),
+            }
+        }
+        found
+    }
+
+    fn has(&self, known: Known, name: &[u8]) -> bool {
+        match known {
+            Known::Other => self.others.iter().any(|other| other.eq_ignore_ascii_case(name)),
+            known => self.known.has(known),
+        }
     }
 }
 
