@@ -76,7 +76,7 @@ impl Exchange<'_> {
         self.status_override = None;
         let mut body = self.worker.buffer();
         let settings = self.settings;
-        status::error_page_body(status, head::server_name(&settings), self.pads_pages(), &mut body);
+        status::error_page_body(status, head::server_name(settings), self.pads_pages(), &mut body);
         let shown = status::shown_status(status);
         let content_type = (!body.is_empty()).then_some(&b"text/html"[..]);
         let done = self.send(shown, content_type, location.as_deref(), &body).await;
@@ -101,7 +101,7 @@ impl Exchange<'_> {
         self.begin(&Head { status: 304, persistence: self.persistence(), ..Head::default() });
         let settings = self.settings;
         let mut out = std::mem::take(&mut self.request.reply.head);
-        head::end(self.request, &settings, 304, &mut out);
+        head::end(self.request, settings, 304, &mut out);
         self.request.reply.head = out;
         self.finish(b"").await
     }
@@ -131,7 +131,7 @@ impl Exchange<'_> {
             head::write_one_line(b"Location", location, &mut out);
         }
         out.extend_from_slice(&self.carried);
-        head::end(self.request, &settings, self.request.reply.status, &mut out);
+        head::end(self.request, settings, self.request.reply.status, &mut out);
         self.request.reply.head = out;
         self.request.reply.content_length = Some(body.len() as u64);
         let with_body = self.request.head.method() != Method::Head && !framing::has_no_body(status);
@@ -142,7 +142,7 @@ impl Exchange<'_> {
     /// for one that goes out as it is, among them.
     pub fn absolute(&self, location: &[u8]) -> Option<Vec<u8>> {
         let relative = location.starts_with(b"/") && self.settings.client.absolute_redirect;
-        relative.then(|| head::absolute(location, self.request, &self.settings))
+        relative.then(|| head::absolute(location, self.request, self.settings))
     }
 
     /// Takes what has come of a body that nobody wants; a status where it is none.
@@ -169,7 +169,7 @@ impl Exchange<'_> {
         let mut out = std::mem::take(&mut self.request.reply.head);
         out.clear();
         if self.request.head.version() != Version::Http09 {
-            head::begin(head, &self.settings, &mut out);
+            head::begin(head, self.settings, &mut out);
         }
         self.request.reply.head = out;
     }

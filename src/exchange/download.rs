@@ -196,9 +196,7 @@ impl Exchange<'_> {
             let moved = *sent + download.length + uploaded;
             patience.poll(cx, &mut client.timer, limit.value, moved).map(|Elapsed| match blocked {
                 true => Err(Broken::Client),
-                false => {
-                    Err(Broken::Upstream("upstream timed out (110: Connection timed out)".to_owned()))
-                }
+                false => Err(Broken::Upstream("upstream timed out (110: Connection timed out)".to_owned())),
             })
         })
         .await;

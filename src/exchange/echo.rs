@@ -34,7 +34,7 @@ impl Exchange<'_> {
         if let Some(protocol) = spoken {
             write_field(b"Sec-WebSocket-Protocol", protocol, &mut out);
         }
-        head::end(self.request, &self.settings, 101, &mut out);
+        head::end(self.request, self.settings, 101, &mut out);
         self.request.websocket = Some(wish);
         self.request.reply.head_sent += out.len() as u64;
         let written = self.write(&out).await;
@@ -42,7 +42,7 @@ impl Exchange<'_> {
         if written.is_err() {
             return Ok(Done::Aborted);
         }
-        let finale = Finale::new(&self.live, self.request, &self.settings);
+        let finale = Finale::new(self.live, self.request, self.settings);
         let limits = EchoLimits {
             idle: self.settings.proxy.read_timeout.value,
             send: self.settings.client.send_timeout.value,
@@ -67,7 +67,7 @@ impl Exchange<'_> {
         let mut out = std::mem::take(&mut self.request.reply.head);
         write_field(b"Upgrade", b"websocket", &mut out);
         write_field(b"Sec-WebSocket-Version", b"13", &mut out);
-        head::end(self.request, &self.settings, 426, &mut out);
+        head::end(self.request, self.settings, 426, &mut out);
         self.request.reply.head = out;
         let bodiless = self.request.head.method() == crate::http1::Method::Head;
         self.finish(if bodiless { b"" } else { text }).await

@@ -305,7 +305,7 @@ impl Exchange<'_> {
         self.answer_headers(&answer.headers, asked, &is_hidden, &mut out);
         self.request.upstream.head = answer;
         out.extend_from_slice(&self.carried);
-        head::end(self.request, &settings, self.request.reply.status, &mut out);
+        head::end(self.request, settings, self.request.reply.status, &mut out);
         if self.request.head.version() == Version::Http09 {
             out.clear();
         }
@@ -362,7 +362,8 @@ impl Exchange<'_> {
         let (before, address) = value.split_at(start);
         out.extend_from_slice(before);
         let location = self.live.model.http.location(self.location);
-        let home = asked.home.map(|upstream| Home { upstream, location: &location.name, has_uri: asked.has_uri });
+        let home =
+            asked.home.map(|upstream| Home { upstream, location: &location.name, has_uri: asked.has_uri });
         let redirects = &self.settings.proxy.redirects;
         let changed = redirects.apply(self.request, home, address, out);
         if !changed {

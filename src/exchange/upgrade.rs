@@ -76,7 +76,7 @@ impl Exchange<'_> {
                 home: self.live.homes[self.location].clone(),
                 group: asked.group,
                 picked: asked.picked.id,
-                finale: Finale::new(&self.live, self.request, &self.settings),
+                finale: Finale::new(self.live, self.request, self.settings),
                 permit: None,
             },
         })))

@@ -298,8 +298,14 @@ fn parameter(spec: &mut ServerSpec, call: &mut Call, at: usize) -> bool {
 pub const VARIABLES: &[Variable] = &[
     Variable { name: "upstream_addr", get: |r, out| list(r, out, addr) },
     Variable { name: "upstream_status", get: |r, out| list(r, out, status) },
-    Variable { name: "upstream_connect_time", get: |r, out| list(r, out, |t, out| time(t.after(t.connected), out)) },
-    Variable { name: "upstream_header_time", get: |r, out| list(r, out, |t, out| time(t.after(t.answered), out)) },
+    Variable {
+        name: "upstream_connect_time",
+        get: |r, out| list(r, out, |t, out| time(t.after(t.connected), out)),
+    },
+    Variable {
+        name: "upstream_header_time",
+        get: |r, out| list(r, out, |t, out| time(t.after(t.answered), out)),
+    },
     Variable { name: "upstream_response_time", get: |r, out| list(r, out, response_time) },
     Variable { name: "upstream_response_length", get: |r, out| list(r, out, |t, out| number(t.length, out)) },
     Variable { name: "upstream_bytes_sent", get: |r, out| list(r, out, |t, out| number(t.sent, out)) },

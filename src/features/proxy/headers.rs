@@ -85,9 +85,9 @@ impl RequestHeaders {
         replaced.known.add(Known::TransferEncoding);
         let sent = |header: &&&SetHeader| header.value.as_literal() != Some(b"");
         let lines: Vec<SetHeader> = all.iter().filter(sent).map(|header| (*header).clone()).collect();
-        let may_ask_for_upgrade = lines.iter().any(|header| {
-            header.name.eq_ignore_ascii_case(b"upgrade") || header.name.contains(&b'\n')
-        });
+        let may_ask_for_upgrade = lines
+            .iter()
+            .any(|header| header.name.eq_ignore_ascii_case(b"upgrade") || header.name.contains(&b'\n'));
         RequestHeaders { lines, replaced, sets_length, sets_coding, may_ask_for_upgrade }
     }
 
