@@ -32,6 +32,7 @@ pub fn site(listen: &str, upstream: u16, access_log: &str) -> String {
             "location {path} {{
                 proxy_pass http://127.0.0.1:{upstream};
                 proxy_http_version 1.1;
+                proxy_read_timeout 1d;
                 proxy_set_header Upgrade $http_upgrade;
                 proxy_set_header Connection upgrade;
                 {more}
