@@ -150,16 +150,14 @@ impl Closing {
 impl Why {
     /// A side went, or fell silent: what happens behind a Close frame, and does not count any more then.
     pub(super) fn follows_a_close(&self) -> bool {
-        matches!(
-            self,
-            Why::Eof | Why::ReadFailed(_) | Why::WriteFailed(_) | Why::ReadTimeout | Why::SendTimeout
-        )
+        use Why::{Eof, PingTimeout, ReadFailed, ReadTimeout, SendTimeout, WriteFailed};
+        matches!(self, Eof | ReadFailed(_) | WriteFailed(_) | ReadTimeout | SendTimeout | PingTimeout)
     }
 
-    /// Nothing more can be said to the side that did this.
+    /// Nothing more can be said to the side that did this. One that is only silent may wake up, and then
+    /// finds out why it is alone.
     pub(super) fn is_lost(&self) -> bool {
-        use Why::{Eof, PingTimeout, ReadFailed, SendTimeout, WriteFailed};
-        matches!(self, Eof | ReadFailed(_) | WriteFailed(_) | SendTimeout | PingTimeout)
+        matches!(self, Why::Eof | Why::ReadFailed(_) | Why::WriteFailed(_) | Why::SendTimeout)
     }
 
     pub(super) fn directive(&self, who: Who) -> Option<&'static str> {
@@ -252,7 +250,7 @@ impl fmt::Display for Closing {
     }
 }
 
-/// `; open for 1m, idle for 60s, 3 messages (12 bytes) from client, none from upstream`
+/// `; open for 65s, idle for 60s, 3 messages (12 bytes) from client, no messages from upstream`
 struct Passed<'a>(&'a Closing);
 
 impl fmt::Display for Passed<'_> {
@@ -263,9 +261,16 @@ impl fmt::Display for Passed<'_> {
             let (up, down) = (self.0.received_from_client, self.0.received_from_upstream);
             return write!(f, ", {up} bytes from client, {down} from upstream");
         };
-        let (up, down) = (frames.messages_from_client, frames.messages_from_upstream);
-        write!(f, ", {up} messages ({} bytes) from client", frames.payload_from_client)?;
-        write!(f, ", {down} ({}) from upstream", frames.payload_from_upstream)?;
+        for (messages, payload, who) in [
+            (frames.messages_from_client, frames.payload_from_client, Who::Client),
+            (frames.messages_from_upstream, frames.payload_from_upstream, Who::Upstream),
+        ] {
+            match (messages, payload) {
+                (0, 0) => write!(f, ", no messages from {who}")?,
+                (1, _) => write!(f, ", 1 message ({payload} bytes) from {who}")?,
+                (_, _) => write!(f, ", {messages} messages ({payload} bytes) from {who}")?,
+            }
+        }
         match frames.breach {
             Some((who, breach)) => write!(f, "; frames of {who} were not followed to the end: {breach}"),
             None => Ok(()),

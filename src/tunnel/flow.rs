@@ -73,6 +73,8 @@ pub(super) struct Terms<'a> {
     /// Sizes, and what the pong to a ping of ours carries.
     pub watch: Watch<'a>,
     pub rate: Option<&'a Rate>,
+    /// The sink is told of the end, which needs the end of a frame.
+    pub tells: bool,
     pub now: u64,
 }
 
@@ -179,28 +181,31 @@ impl Flow {
         buffer: &mut [u8],
         terms: &mut Terms,
     ) -> io::Result<Option<Turn>> {
-        let mut count = terms.lane.unseen.len();
-        // Where the last message went around the buffer, a head is all that is wanted of the next.
-        let head_only = from.is_bulky && count == 0 && terms.lane.follower.is_at_boundary();
-        if count == 0 || terms.lane.undecided {
-            let room = match terms.room(buffer.len() - count) {
-                Ok(room) if head_only => room.min(MAX_HEAD),
-                Ok(room) => room,
-                Err(turn) => return Ok(Some(turn)),
-            };
-            let came = match self.read(from, &mut buffer[count..][..room]) {
-                Ok(came) => came,
-                Err(Turn::Ended(why)) => return self.pass_rest(to, buffer, terms, why).map(Some),
-                Err(turn) => return Ok(Some(turn)),
-            };
-            if !terms.affords(came) {
-                return Ok(Some(Turn::TooFast));
+        if terms.lane.is_waiting() {
+            if let Some(turn) = terms.pausing() {
+                return Ok(Some(turn));
             }
-            count += came;
-            from.is_bulky = head_only || count == buffer.len();
-        } else if let Some(moment) = terms.is_pausing() {
-            return Ok(Some(Turn::Delayed(moment)));
+            let waited = std::mem::take(&mut terms.lane.unseen);
+            return self.pass(to, &waited, terms);
         }
+        let before = terms.lane.unseen.len();
+        // Where the last message went around the buffer, a head is all that is wanted of the next.
+        let head_only = from.is_bulky && before == 0 && terms.lane.follower.is_at_boundary();
+        let room = match terms.room(buffer.len() - before) {
+            Ok(room) if head_only => room.min(MAX_HEAD),
+            Ok(room) => room,
+            Err(turn) => return Ok(Some(turn)),
+        };
+        let came = match self.read(from, &mut buffer[before..][..room]) {
+            Ok(came) => came,
+            Err(Turn::Ended(why)) => return self.pass_rest(to, buffer, terms, why).map(Some),
+            Err(turn) => return Ok(Some(turn)),
+        };
+        if !terms.affords(came) {
+            return Ok(Some(Turn::TooFast));
+        }
+        let count = before + came;
+        from.is_bulky = head_only || count == buffer.len();
         terms.lane.take_unseen(buffer);
         let passed = self.pass(to, &buffer[..count], terms);
         if head_only {
@@ -289,6 +294,10 @@ impl Flow {
         why: Why,
     ) -> io::Result<Turn> {
         let count = terms.lane.take_unseen(buffer);
+        if terms.tells {
+            // The beginning of a head is of no use to anyone, and a Close could not go behind it.
+            return Ok(Turn::Ended(why));
+        }
         let rest = &buffer[..count];
         // With nothing to watch for all of it passes.
         let _ = terms.lane.follower.follow(rest, &Watch::default());
@@ -380,10 +389,24 @@ impl Terms<'_> {
         Some(self.lane.units(rate, self.now))
     }
 
-    /// Until when nothing of what was kept may go on.
-    fn is_pausing(&mut self) -> Option<u64> {
+    /// Takes what came before the first turn: frames like those that come later.
+    pub fn begin(self, early: Vec<u8>) {
+        if let Some(rate) = self.rate.filter(|rate| rate.unit == Unit::Bytes) {
+            self.lane.units(rate, self.now);
+            self.lane.take(early.len() as u64);
+        }
+        self.lane.unseen = early;
+    }
+
+    /// What becomes of the source if nothing of what waits may go on yet.
+    fn pausing(&mut self) -> Option<Turn> {
         let rate = self.rate?;
-        (self.lane.units(rate, self.now) == 0).then(|| self.lane.refilled(rate, self.now))
+        let may_not = match rate.unit {
+            Unit::Messages => self.lane.units(rate, self.now) == 0,
+            // They were taken out of the bucket when they came.
+            Unit::Bytes => self.lane.owes(rate, self.now),
+        };
+        may_not.then(|| self.pause())
     }
 
     /// What becomes of a source that is too fast.

@@ -87,7 +87,8 @@ impl Frames {
             pong: rules.ping.as_ref().filter(|ping| ping.to.has(from)).map(|_| &self.payload),
         };
         let lane = if from == Who::Client { &mut self.upward } else { &mut self.downward };
-        Terms { lane, watch, rate: rules.rate.as_ref().filter(|rate| rate.of.has(from)), now }
+        let rate = rules.rate.as_ref().filter(|rate| rate.of.has(from));
+        Terms { lane, watch, rate, tells: rules.close_notify, now }
     }
 
     /// What has passed so far.
@@ -123,6 +124,12 @@ impl Frames {
         let vigil = if whom == Who::Client { &self.client } else { &self.upstream };
         match vigil.asked {
             _ if !ping.to.has(whom) => Due::Ask(NEVER),
+            // Behind a Close nobody has to answer a ping (RFC 6455, section 5.5.2), but somebody has to do
+            // something yet.
+            _ if self.closer.is_some() => {
+                let heard = self.client.heard.max(self.upstream.heard);
+                Due::GiveUp(after(after(heard, ping.interval.after), ping.timeout.after))
+            }
             Some(asked) => Due::GiveUp(after(asked, ping.timeout.after)),
             None => Due::Ask(after(vigil.heard, ping.interval.after)),
         }
@@ -135,6 +142,11 @@ impl Frames {
     /// Something is wrong with the framing of either direction: we say nothing of our own any more.
     pub fn is_broken(&self) -> bool {
         self.upward.follower.breach().is_some() || self.downward.follower.breach().is_some()
+    }
+
+    /// The frames that come from a side.
+    pub fn coming_from(&self, side: Who) -> &Lane {
+        if side == Who::Client { &self.upward } else { &self.downward }
     }
 
     /// The frames that go to a side.
@@ -236,7 +248,12 @@ impl Lane {
         self.undecided = undecided;
     }
 
-    /// Puts what was kept at the start of `buffer`, and gives its length.
+    /// There is something that only has to wait, for the rate or for its first turn.
+    pub fn is_waiting(&self) -> bool {
+        !self.unseen.is_empty() && !self.undecided
+    }
+
+    /// Puts the beginning of a frame that was kept at the start of `buffer`, and gives its length.
     pub fn take_unseen(&mut self, buffer: &mut [u8]) -> usize {
         let count = self.unseen.len();
         buffer[..count].copy_from_slice(&self.unseen);
@@ -255,6 +272,12 @@ impl Lane {
         bucket.filled = now;
         // Below zero it is empty.
         bucket.units as u64
+    }
+
+    /// More was taken out of the bucket than there was.
+    pub fn owes(&mut self, rate: &Rate, now: u64) -> bool {
+        self.units(rate, now);
+        self.bucket.units < 0.0
     }
 
     /// Takes units out of the bucket.

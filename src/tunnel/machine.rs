@@ -32,7 +32,7 @@ pub struct Tunnel<S> {
     broken: Option<Box<(Who, Why)>>,
     /// It has ended, and says goodbye.
     pub(super) parting: Option<Box<Parting>>,
-    rules: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
     began: u64,
     /// When something last happened, in either direction.
     moved: u64,
@@ -86,10 +86,9 @@ impl<S: Socket> Tunnel<S> {
                 self.downward = Flow::new(from_upstream);
             }
             Some(rules) => {
-                // They are frames like those that come later.
                 let mut frames = Box::new(Frames::new(rules, self.began));
-                frames.upward.unseen = from_client;
-                frames.downward.unseen = from_upstream;
+                frames.terms(rules, Who::Client, self.began).begin(from_client);
+                frames.terms(rules, Who::Upstream, self.began).begin(from_upstream);
                 self.frames = Some(frames);
             }
         }
@@ -112,18 +111,22 @@ impl<S: Socket> Tunnel<S> {
         if self.parting.is_some() {
             return self.part(now, buffer);
         }
+        // What was waited for while somebody took nothing, or had broken, may have been later than what is
+        // waited for from now on.
+        let was_calm = !self.upward.is_blocked() && !self.downward.is_blocked() && self.broken.is_none();
         let (up, down, moved) = self.carry(now, buffer);
-        if moved && matches!((&up, &down), (Turn::Idle, Turn::Idle)) && !self.pings() {
+        if moved && was_calm && matches!((&up, &down), (Turn::Idle, Turn::Idle)) && !self.pings() {
             return Next::Still;
         }
         let stand = Stand::of(&up, &down);
         if let Some((who, why)) = self.settle(up, down, now) {
             return self.end(who, why, now, buffer);
         }
-        if stand.again {
-            return Next::Again;
+        match self.watch(&stand, now, buffer) {
+            // A flood goes on, but not for longer than it may.
+            Next::Wait(_) if stand.again => Next::Again,
+            next => next,
         }
-        self.watch(&stand, now, buffer)
     }
 
     /// Silent sides are asked whether they are there: something may be due whatever else has passed.
@@ -141,15 +144,19 @@ impl<S: Socket> Tunnel<S> {
             };
             return self.end(who, why, now, buffer);
         }
-        let asked: &[Who] = if self.pings() { &[Who::Client, Who::Upstream] } else { &[] };
-        for &whom in asked {
+        let asked = [(Who::Client, &stand.up), (Who::Upstream, &stand.down)];
+        // Who is not listened to cannot answer.
+        for (whom, standing) in asked {
+            if !self.pings() || !standing.is_heard() {
+                continue;
+            }
             match self.vigil(whom, now) {
                 Ok(moment) => deadline.1 = deadline.1.min(moment),
                 Err(why) => return self.end(whom, why, now, buffer),
             }
         }
         // One that may be read from again at some moment is given a turn then.
-        Next::Wait(deadline.1.min(stand.delayed))
+        Next::Wait(deadline.1.min(stand.up.delayed).min(stand.down.delayed))
     }
 
     /// Asks a side that has been silent whether it is there. Gives when to look again, or why it is given up.
@@ -157,6 +164,9 @@ impl<S: Socket> Tunnel<S> {
         let Tunnel { client, upstream, upward, downward, frames, rules, .. } = self;
         let ping = rules.frames.as_ref().and_then(|frames| frames.ping.as_ref());
         let Some((frames, ping)) = frames.as_mut().zip(ping) else { return Ok(NEVER) };
+        if frames.is_broken() {
+            return Ok(NEVER);
+        }
         let (flow, sink) = match whom {
             Who::Client => (downward, client),
             _ => (upward, upstream),
@@ -201,10 +211,9 @@ impl<S: Socket> Tunnel<S> {
             }
         };
         let moved = (upward.total(), downward.total()) != before;
-        if moved {
-            self.moved = now;
-            if let Some((frames, _)) = terms {
-                frames.look_for_closes();
+        if let Some((frames, _)) = terms {
+            frames.look_for_closes();
+            if moved {
                 if upward.received != heard.0 {
                     frames.heard(Who::Client, now);
                 }
@@ -212,6 +221,9 @@ impl<S: Socket> Tunnel<S> {
                     frames.heard(Who::Upstream, now);
                 }
             }
+        }
+        if moved {
+            self.moved = now;
         }
         (up, down, moved)
     }
@@ -251,12 +263,13 @@ impl<S: Socket> Tunnel<S> {
     /// What is given up first if nothing moves, and when.
     fn wait(&self, stand: &Stand) -> (Wait, u64) {
         let rules = &self.rules;
+        let (up, down) = (&stand.up, &stand.down);
         let (listening, to_hear) = match &self.broken {
-            Some(broken) if broken.0 == Who::Client => (!stand.up_blocked, Wait::LastWords),
-            Some(_) => (!stand.down_blocked, Wait::LastWords),
-            // An upstream is not blamed for its silence while a slow client keeps us from listening.
-            // Nor is anyone while we let somebody wait.
-            None => (!stand.down_blocked && stand.delayed == NEVER, Wait::Read),
+            Some(broken) if broken.0 == Who::Client => (up.is_heard(), Wait::LastWords),
+            Some(_) => (down.is_heard(), Wait::LastWords),
+            // An upstream is not blamed for its silence while a slow client keeps us from listening, nor is
+            // anyone while we let somebody wait.
+            None => (down.is_heard() && up.delayed == NEVER, Wait::Read),
         };
         let mut first = (Wait::Leave, self.leave.0);
         let mut consider = |waiting: bool, wait: Wait, deadline: u64| {
@@ -268,8 +281,8 @@ impl<S: Socket> Tunnel<S> {
             Wait::LastWords => consider(listening, to_hear, self.moved + LAST_WORDS),
             _ => consider(listening, to_hear, after(self.moved, rules.read.after)),
         }
-        consider(stand.down_blocked, Wait::SendClient, after(self.moved, rules.send_client.after));
-        consider(stand.up_blocked, Wait::SendUpstream, after(self.moved, rules.send_upstream.after));
+        consider(down.blocked, Wait::SendClient, after(self.moved, rules.send_client.after));
+        consider(up.blocked, Wait::SendUpstream, after(self.moved, rules.send_upstream.after));
         if let Some(most) = &rules.max_lifetime {
             consider(true, Wait::Lifetime, after(self.began, most.after));
         }
@@ -327,29 +340,43 @@ pub(super) fn after(since: u64, wait: Duration) -> u64 {
 }
 
 /// Where both directions stand after a turn.
+#[derive(Default)]
 struct Stand {
-    up_blocked: bool,
-    down_blocked: bool,
+    up: Standing,
+    down: Standing,
+    /// There may be more to do at once.
     again: bool,
-    /// When the first of those that were too fast may go on.
-    delayed: u64,
 }
 
-impl Default for Stand {
-    fn default() -> Stand {
-        Stand { up_blocked: false, down_blocked: false, again: false, delayed: NEVER }
-    }
+struct Standing {
+    /// The sink takes nothing.
+    blocked: bool,
+    /// When a source that was too fast may go on.
+    delayed: u64,
 }
 
 impl Stand {
     fn of(up: &Turn, down: &Turn) -> Stand {
-        let delay = |turn: &Turn| if let Turn::Delayed(moment) = turn { *moment } else { NEVER };
-        Stand {
-            up_blocked: matches!(up, Turn::Blocked),
-            down_blocked: matches!(down, Turn::Blocked),
-            again: matches!(up, Turn::Unfinished) || matches!(down, Turn::Unfinished),
-            delayed: delay(up).min(delay(down)),
-        }
+        let again = matches!(up, Turn::Unfinished) || matches!(down, Turn::Unfinished);
+        Stand { up: Standing::of(up), down: Standing::of(down), again }
+    }
+}
+
+impl Standing {
+    fn of(turn: &Turn) -> Standing {
+        let delayed = if let Turn::Delayed(moment) = turn { *moment } else { NEVER };
+        Standing { blocked: matches!(turn, Turn::Blocked), delayed }
+    }
+
+    /// What the source says is read at once.
+    fn is_heard(&self) -> bool {
+        !self.blocked && self.delayed == NEVER
+    }
+}
+
+impl Default for Standing {
+    fn default() -> Standing {
+        Standing { blocked: false, delayed: NEVER }
     }
 }
 

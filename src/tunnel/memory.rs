@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::source::Place;
 
+use super::machine::NEVER;
 use super::*;
 
 /// The near end of a connection; the test holds the same and plays the far one.
@@ -30,32 +31,52 @@ pub struct Wire {
     /// Nothing more will be written.
     pub shut: bool,
     pub reads: usize,
+    news: News,
+}
+
+/// What has happened to a socket since it was last told: as from an epoll that tells each thing once.
+#[derive(Clone, Copy, Default)]
+struct News {
+    readable: bool,
+    writable: bool,
+    hung_up: bool,
 }
 
 impl Memory {
     pub fn new(room: usize) -> Memory {
         let memory = Memory::default();
-        memory.0.borrow_mut().room = room;
+        memory.set(|wire| wire.room = room);
         memory
     }
 
+    /// Changes what the socket does when it is written to.
     pub fn set(&self, change: impl FnOnce(&mut Wire)) {
-        change(&mut self.0.borrow_mut());
+        let wire = &mut *self.0.borrow_mut();
+        change(wire);
+        wire.news.writable = wire.room > 0 || wire.write_error.is_some();
     }
 
-    /// The far end sends.
+    /// The far end sends. What it sends next comes when this has been read.
     pub fn send(&self, bytes: &[u8]) {
-        self.0.borrow_mut().incoming.push_back(bytes.to_vec());
+        let wire = &mut *self.0.borrow_mut();
+        wire.incoming.push_back(bytes.to_vec());
+        wire.news.readable = true;
     }
 
     /// The far end sends its last byte.
     pub fn close(&self) {
-        self.0.borrow_mut().end = Some(None);
+        self.end(None);
     }
 
     /// The far end breaks the connection.
     pub fn fail(&self, kind: io::ErrorKind) {
-        self.0.borrow_mut().end = Some(Some(kind));
+        self.end(Some(kind));
+    }
+
+    fn end(&self, how: Option<io::ErrorKind>) {
+        let wire = &mut *self.0.borrow_mut();
+        wire.end = Some(how);
+        wire.news.hung_up = true;
     }
 
     /// What the far end has received since it last asked.
@@ -71,9 +92,15 @@ impl Memory {
         self.0.borrow().shut
     }
 
-    fn has_news(&self) -> (bool, bool, bool) {
-        let wire = self.0.borrow();
-        (!wire.incoming.is_empty(), wire.room > 0 || wire.write_error.is_some(), wire.end.is_some())
+    /// Whether its tunnel has yet to be told of something.
+    fn has_news(&self) -> bool {
+        let News { readable, writable, hung_up } = self.0.borrow().news;
+        readable || writable || hung_up
+    }
+
+    fn tell(&self, side: &mut Side<Memory>) {
+        let news = std::mem::take(&mut self.0.borrow_mut().news);
+        side.heard(news.readable, news.writable, news.hung_up);
     }
 }
 
@@ -90,6 +117,8 @@ impl Socket for Memory {
         };
         if bytes.len() > buffer.len() {
             wire.incoming.push_front(bytes.split_off(buffer.len()));
+        } else {
+            wire.news.readable = !wire.incoming.is_empty();
         }
         buffer[..bytes.len()].copy_from_slice(&bytes);
         Ok(bytes.len())
@@ -121,6 +150,8 @@ pub struct Joined {
     pub upstream: Memory,
     pub tunnel: Tunnel<Memory>,
     pub now: u64,
+    /// When it is given a turn although nothing happens: as in a reactor, never later than it last asked for.
+    deadline: u64,
     buffer: Vec<u8>,
 }
 
@@ -131,41 +162,51 @@ impl Joined {
     }
 
     pub fn early(rules: Rules, from_client: &[u8], from_upstream: &[u8]) -> Joined {
+        Joined::made(rules, from_client, from_upstream, true)
+    }
+
+    /// `websocket` says whether there are frames to be followed.
+    pub fn made(rules: Rules, from_client: &[u8], from_upstream: &[u8], websocket: bool) -> Joined {
         let (client, upstream) = (Memory::new(usize::MAX), Memory::new(usize::MAX));
         let opened = |memory: &Memory, early: &[u8]| Opened { socket: memory.clone(), early: early.to_vec() };
         // Not at the beginning of its clock, like most.
         let now = 1_000_000;
         let (near, far) = (opened(&client, from_client), opened(&upstream, from_upstream));
-        let tunnel = Tunnel::new(near, far, Arc::new(rules), true, now);
-        Joined { client, upstream, tunnel, now, buffer: vec![0; crate::net::BUFFER_SIZE] }
+        let tunnel = Tunnel::new(near, far, Arc::new(rules), websocket, now);
+        let deadline = tunnel.deadline();
+        Joined { client, upstream, tunnel, now, deadline, buffer: vec![0; crate::net::BUFFER_SIZE] }
+    }
+
+    /// The far end of a side.
+    pub fn side(&self, who: Who) -> Memory {
+        if who == Who::Client { self.client.clone() } else { self.upstream.clone() }
     }
 
     /// One turn, after whatever the sockets have to say.
     pub fn turn(&mut self) -> Next {
-        for (side, memory) in
-            [(&mut self.tunnel.client, &self.client), (&mut self.tunnel.upstream, &self.upstream)]
-        {
-            let (readable, writable, hung_up) = memory.has_news();
-            side.heard(readable, writable, hung_up);
-        }
+        self.client.tell(&mut self.tunnel.client);
+        self.upstream.tell(&mut self.tunnel.upstream);
         self.tunnel.turn(self.now, &mut self.buffer)
     }
 
     /// Turns until there is nothing left to do at this moment: gives the next one, or the end.
     pub fn settle(&mut self) -> Result<u64, Box<Closing>> {
-        let mut reads = usize::MAX;
         for _ in 0..100_000 {
-            let next = self.turn();
-            // The pieces are to a tunnel what one after another event is.
-            let before = std::mem::replace(&mut reads, self.client.reads() + self.upstream.reads());
-            match next {
-                Next::Again | Next::Still => {}
-                Next::Wait(_) if reads != before => {}
+            if self.deadline <= self.now {
+                self.deadline = NEVER;
+            }
+            match self.turn() {
+                Next::Again => continue,
+                Next::Still if self.deadline != NEVER => {}
+                Next::Still => self.deadline = self.now + 1,
                 Next::Wait(deadline) => {
                     assert!(deadline > self.now, "it would spin");
-                    return Ok(deadline);
+                    self.deadline = self.deadline.min(deadline);
                 }
                 Next::Ended(closing) => return Err(Box::new(closing)),
+            }
+            if !self.client.has_news() && !self.upstream.has_news() {
+                return Ok(self.deadline);
             }
         }
         panic!("it never settles")

@@ -11,7 +11,7 @@ use crate::websocket::close::CloseCode;
 
 use super::flow::{Flow, Terms, Turn};
 use super::follower::{Excess, Watch};
-use super::frames::{Frames, Lane, MAX_OWN_FRAME, write_close};
+use super::frames::{Frames, MAX_OWN_FRAME, write_close};
 use super::machine::Next;
 use super::side::Came;
 use super::{Closing, Drained, SeenClose, Side, Socket, Tunnel, Who, Why};
@@ -40,13 +40,15 @@ struct Goodbye {
     /// Whether it is waited for that the side has seen the end. An upstream that has lost its client has
     /// nothing more to say that anyone wants.
     lingers: bool,
+    /// The Close has been given to the socket.
+    said: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// A frame is under way to that side, and what is left of it goes first.
     Waits,
-    /// The Close has been given to the socket, as far as it takes it.
+    /// All has been given to the socket, as far as it takes it.
     Said,
     /// Nothing more is sent there.
     Shut,
@@ -73,17 +75,23 @@ impl<S: Socket> Tunnel<S> {
     /// Goes on with saying goodbye.
     pub(super) fn part(&mut self, now: u64, buffer: &mut [u8]) -> Next {
         let Some(mut parting) = self.parting.take() else { return Next::Wait(now) };
-        let Tunnel { client, upstream, upward, downward, frames, .. } = self;
+        let Tunnel { client, upstream, upward, downward, frames, rules, .. } = self;
         let mut again = false;
-        if let Some(frames) = frames {
+        if let Some((frames, rules)) = frames.as_mut().zip(rules.frames.as_ref()) {
             let (to_client, to_upstream) = (&mut parting.client, &mut parting.upstream);
-            // What a side sends is thrown away, unless the other side is to have the rest of a frame of it.
-            let listens = (to_upstream.stage != Stage::Waits, to_client.stage != Stage::Waits);
-            let turns = [
-                to_client.turn(downward, &mut frames.downward, upstream, client, listens.0, now, buffer),
-                to_upstream.turn(upward, &mut frames.upward, client, upstream, listens.1, now, buffer),
-            ];
-            again = turns.contains(&true);
+            loop {
+                let before = (to_client.stage, to_upstream.stage);
+                // What a side sends is thrown away, unless the other side is to have the rest of a frame of it.
+                let listens = (before.1 != Stage::Waits, before.0 != Stage::Waits);
+                let terms = frames.terms(rules, Who::Upstream, now);
+                let down = to_client.turn(downward, terms, upstream, client, listens.0, buffer);
+                let terms = frames.terms(rules, Who::Client, now);
+                let up = to_upstream.turn(upward, terms, client, upstream, listens.1, buffer);
+                again = up || down;
+                if (to_client.stage, to_upstream.stage) == before {
+                    break;
+                }
+            }
         }
         let done = [&parting.client, &parting.upstream].iter().all(|goodbye| goodbye.stage == Stage::Done);
         if done || now >= parting.until {
@@ -99,7 +107,7 @@ impl<S: Socket> Tunnel<S> {
         let Parting { closing, client, upstream, .. } = parting;
         let mut closing = self.counted(closing);
         if let Some(counts) = closing.frames.as_mut().filter(|counts| counts.close.is_none()) {
-            let told = [client, upstream].into_iter().find(|goodbye| goodbye.was_said());
+            let told = [client, upstream].into_iter().find(|goodbye| goodbye.said);
             counts.close = told
                 .map(|told| SeenClose { code: told.code.map(CloseCode::get), reason: told.reason.into() });
         }
@@ -115,27 +123,24 @@ impl Goodbye {
         let cut = lost.is_some() && !lane.is_at_boundary();
         let dumb = lost == Some(to) || lane.has_closed() || frames.is_broken() || cut;
         let stage = if dumb { Stage::Done } else { Stage::Waits };
-        Goodbye { to, code, reason, stage, lingers: lost != Some(Who::Client) }
-    }
-
-    fn was_said(&self) -> bool {
-        self.code.is_some() && !self.reason.is_empty() && self.stage != Stage::Waits
+        Goodbye { to, code, reason, stage, said: false, lingers: lost != Some(Who::Client) }
     }
 
     /// Does what can be done now. True if there may be more to do at once.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a tunnel, seen from one side")]
     fn turn<S: Socket>(
         &mut self,
         flow: &mut Flow,
-        lane: &mut Lane,
+        terms: Terms,
         from: &mut Side<S>,
         to: &mut Side<S>,
         listens: bool,
-        now: u64,
         buffer: &mut [u8],
     ) -> bool {
-        if self.stage == Stage::Waits && !self.speak(flow, lane, from, to, now, buffer) {
-            return false;
+        if self.stage == Stage::Waits {
+            let again = self.speak(flow, terms, from, to, buffer);
+            if self.stage == Stage::Waits {
+                return again;
+            }
         }
         if self.stage == Stage::Said {
             match flow.release(to) {
@@ -162,50 +167,54 @@ impl Goodbye {
         true
     }
 
-    /// Lets the rest of a frame pass, and speaks behind it. False as long as there is some to come.
+    /// Lets the rest of a frame pass, and speaks behind it. True if there may be more of it at once.
     fn speak<S: Socket>(
         &mut self,
         flow: &mut Flow,
-        lane: &mut Lane,
+        terms: Terms,
         from: &mut Side<S>,
         to: &mut Side<S>,
-        now: u64,
         buffer: &mut [u8],
     ) -> bool {
+        let Terms { lane, watch, now, .. } = terms;
         if !lane.follower.is_at_boundary() {
             // The next frame of a message is one too many; those that stand for nothing may pass.
-            let watch = Watch { max_frame: Some(0), ..Watch::default() };
-            let turn = flow.turn(from, to, buffer, Some(Terms { lane, watch, rate: None, now }));
+            let watch = Watch { max_frame: Some(0), pong: watch.pong, ..Watch::default() };
+            let turn = flow.turn(from, to, buffer, Some(Terms { lane, watch, rate: None, tells: true, now }));
+            let follower = &lane.follower;
             match turn {
-                Turn::Ended(_) | Turn::Broken(_) => {
-                    self.stage = Stage::Done;
-                    return true;
-                }
-                Turn::Over(Excess::Frame { .. }) => {}
-                _ if lane.follower.is_at_boundary() => {}
-                _ => return false,
+                Turn::Broken(_) => self.stage = Stage::Done,
+                _ if follower.is_at_boundary() => {}
+                // It has said goodbye itself.
+                _ if follower.has_closed() => self.stage = Stage::Said,
+                Turn::Ended(_) => self.stage = Stage::Done,
+                _ if follower.breach().is_some() => self.stage = Stage::Done,
+                turn => return matches!(turn, Turn::Unfinished),
+            }
+            if self.stage != Stage::Waits {
+                return false;
             }
         }
         let mut frame = [0; MAX_OWN_FRAME];
         let length = write_close(self.to, self.code, &self.reason, &mut frame);
-        let said = flow.put(to, &frame[..length]);
-        self.stage = if said.is_ok() { Stage::Said } else { Stage::Done };
-        true
+        self.said = flow.put(to, &frame[..length]).is_ok();
+        self.stage = if self.said { Stage::Said } else { Stage::Done };
+        false
     }
 }
 
 /// What a side is told: a code and a reason of at most 123 bytes (RFC 6455, section 7.4).
 fn words(closing: &Closing, frames: &Frames, to: Who) -> (Option<CloseCode>, String) {
+    if let Some(close) = frames.coming_from(to).follower.close() {
+        // It has closed itself, and the other side has not answered: this is the answer (RFC 6455, section 5.5.1).
+        return (close.code.and_then(CloseCode::new), String::new());
+    }
     let who = closing.who;
     let directive = closing.directive().unwrap_or_default();
     let limit = closing.limit.unwrap_or_default();
     let (code, reason) = match &closing.why {
-        // It has closed, and the other side has ended without an answer: this is the answer.
-        Why::Close => {
-            let other = if to == Who::Client { Who::Upstream } else { Who::Client };
-            let said = frames.towards(other).follower.close();
-            return (said.and_then(|close| close.code).and_then(CloseCode::new), String::new());
-        }
+        // Nobody is left to be told.
+        Why::Close => return (None, String::new()),
         Why::Eof if who == Who::Upstream => (CloseCode::BAD_GATEWAY, "upstream closed the connection".into()),
         Why::ReadFailed(error) | Why::WriteFailed(error) if who == Who::Upstream => match error.kind() {
             ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => {

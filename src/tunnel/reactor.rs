@@ -255,6 +255,10 @@ impl<E: Owner> Reactor<E> {
         while let Some(at) = self.deadlines.due(now) {
             if let Some(entry) = &mut self.entries[at as usize] {
                 entry.deadline = NEVER;
+                // After a standstill of the whole machine its events may be among those still to be taken:
+                // nobody is silent who has not been looked at.
+                entry.tunnel.client.heard(true, true, false);
+                entry.tunnel.upstream.heard(true, true, false);
             }
             self.turn(at, now);
         }

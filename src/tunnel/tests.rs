@@ -142,6 +142,19 @@ fn a_write_that_gets_on_has_no_send_timeout() {
     assert_eq!(joined.client.received().len(), 200);
 }
 
+/// However long a slow side was waited for: idleness is measured by its own limit afterwards.
+#[test]
+fn the_patience_with_a_slow_side_ends_with_its_slowness() {
+    let mut joined = Joined::new(seconds(60, 5, 600));
+    joined.client.set(|wire| wire.room = 0);
+    joined.upstream.send(&[0; 20]);
+    joined.pass(100 * SECOND).unwrap();
+    joined.client.set(|wire| wire.room = 1000);
+    joined.settle().unwrap();
+    let (closing, lasted) = joined.end();
+    assert_eq!((lasted, closing.idle), (MINUTE, MINUTE));
+}
+
 #[test]
 fn limits_of_nothing_and_of_eternity() {
     let (closing, lasted) = Joined::new(seconds(0, 60, 60)).end();
