@@ -198,8 +198,9 @@ impl Serving {
             report(&settings.error_log, Level::Info, request, &error);
             return self.answer(live, request, server, Some(error.status())).await;
         }
-        // Most requests are nobody's handshake.
-        if request.head.headers.contains(Known::Upgrade) {
+        // Most requests have nothing of a handshake.
+        let headers = &request.head.headers;
+        if headers.contains(Known::Upgrade) || headers.contains(Known::SecWebSocketKey) {
             match unopened::wish(&request.head) {
                 Ok(wish) => request.websocket = Some(wish),
                 Err(why) => request.misses_websocket = !why.is_plain(),

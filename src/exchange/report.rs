@@ -82,6 +82,13 @@ pub struct Shown<'a>(pub &'a [u8]);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cut = &self.0[..self.0.len().min(SHOWN)];
+        // Nearly always there is nothing to escape, and this is written for every tunnel.
+        if cut.len() == self.0.len()
+            && cut.iter().all(|byte| matches!(byte, b' '..=b'~' if *byte != b'"'))
+            && let Ok(plain) = str::from_utf8(cut)
+        {
+            return f.write_str(plain);
+        }
         for chunk in cut.utf8_chunks() {
             let mut parts =
                 chunk.valid().split_inclusive(|letter: char| letter == '"' || letter.is_control());
