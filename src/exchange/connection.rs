@@ -33,6 +33,8 @@ pub struct Accepted {
     pub local: Address,
     /// The `listen` it came by.
     pub listener: Arc<ListenAddress>,
+    /// Its place among the open connections of the worker that serves it.
+    pub permit: Permit,
 }
 
 /// The client's side of an exchange.
@@ -82,8 +84,7 @@ pub fn serve(worker: Rc<Worker>, accepted: Accepted) -> impl Future<Output = ()>
 }
 
 async fn converse(worker: Rc<Worker>, accepted: Accepted) {
-    let permit = Some(Permit::new(&worker));
-    let Accepted { stream, peer, local, listener } = accepted;
+    let Accepted { stream, peer, local, listener, permit } = accepted;
     let facts = Connection {
         number: worker.shared.next_connection(),
         peer,
@@ -92,6 +93,7 @@ async fn converse(worker: Rc<Worker>, accepted: Accepted) {
         requests: 0,
         tls: false,
     };
+    let permit = Some(permit);
     let client = Client { stream, buffer: worker.buffer(), start: 0, timer: Timer::new(), permit };
     let quitting = worker.quitting.begun();
     let mut serving = Serving { worker, client, facts, listener, known: None, quitting };

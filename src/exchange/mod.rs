@@ -34,4 +34,4 @@ pub use connection::{Accepted, serve};
 pub use live::{Live, LiveError};
 pub use log::{LogFiles, open_log};
 pub use report::{report, tell};
-pub use worker::{Drain, Shared, Worker};
+pub use worker::{Drain, Permit, Shared, Worker};

@@ -176,9 +176,10 @@ impl ComputedGroups {
 pub struct Permit(Arc<AtomicUsize>);
 
 impl Permit {
-    pub fn new(worker: &Worker) -> Permit {
-        worker.open.fetch_add(1, Ordering::Relaxed);
-        Permit(worker.open.clone())
+    /// Counted among the open connections of a worker.
+    pub fn new(open: &Arc<AtomicUsize>) -> Permit {
+        open.fetch_add(1, Ordering::Relaxed);
+        Permit(open.clone())
     }
 }
 

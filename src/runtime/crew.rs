@@ -1,5 +1,6 @@
 //! Workers that begin together and end together.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,15 @@ use super::{StartError, names};
 /// How long a worker may take to close a socket on a reload.
 const STOP_LISTENING: Duration = Duration::from_secs(1);
 
+/// How many workers accept from a socket that all share: where one is busy for a moment, the other is not.
+const ACCEPTORS: usize = 2;
+
 /// A crew at work, or one that finishes what it has begun.
 pub struct Crew {
     pub shared: Arc<Shared>,
     workers: Vec<Handle>,
+    /// The worker that accepts from the next socket.
+    next: Cell<usize>,
     names: AbortHandle,
     /// When everything that has not ended by itself is ended: `worker_shutdown_timeout`.
     deadline: Option<Instant>,
@@ -30,9 +36,13 @@ impl Crew {
     pub fn start(shared: Shared, count: usize) -> Result<Crew, StartError> {
         let shared = Arc::new(shared);
         let workers = (0..count).map(|number| workers::start(number, shared.clone()));
-        let workers = workers.collect::<Result<_, _>>()?;
+        let workers: Vec<Handle> = workers.collect::<Result<_, _>>()?;
+        let mates: Vec<_> = workers.iter().map(Handle::mate).collect();
+        for worker in &workers {
+            order(worker, Order::Crew(mates.clone()));
+        }
         let names = tokio::spawn(names::keep_resolved(shared.clone())).abort_handle();
-        Ok(Crew { shared, workers, names, deadline: None })
+        Ok(Crew { shared, workers, next: Cell::default(), names, deadline: None })
     }
 
     pub fn live(&self) -> Arc<Live> {
@@ -43,18 +53,23 @@ impl Crew {
         self.workers.len()
     }
 
-    /// Accepts from the sockets of an address, which the workers share out among themselves.
+    /// Accepts from the sockets of an address. Of several, each worker has its own; from one that all share
+    /// only some workers accept and pass connections on, since each wakes up for each connection.
     pub fn accept(
         &self,
         address: &Address,
         sockets: &[Listening],
         route: &Arc<Route>,
     ) -> Result<(), StartError> {
-        // Each socket has a worker, and each worker a socket.
-        for at in 0..sockets.len().max(self.workers.len()) {
+        let (first, count) = match sockets.len() {
+            1 => (self.next.get(), ACCEPTORS.min(self.workers.len())),
+            count => (0, count),
+        };
+        self.next.set(first + count);
+        for at in 0..count {
             let socket = &sockets[at % sockets.len()];
             let socket = socket.share().map_err(|error| StartError::Listen { error, place: None })?;
-            let worker = &self.workers[at % self.workers.len()];
+            let worker = &self.workers[(first + at) % self.workers.len()];
             order(worker, Order::Accept(address.clone(), socket, route.clone()));
         }
         Ok(())

@@ -3,9 +3,10 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
-use crate::exchange::{Accepted, Drain, Shared, Worker, serve, tell};
+use crate::exchange::{Accepted, Drain, Permit, Shared, Worker, serve, tell};
 use crate::features::error_log::Level;
 use crate::net::{AcceptTrouble, Address, Listener, Listening, Stream, accept_trouble};
 
@@ -39,12 +40,41 @@ pub enum Order {
     Settle,
     /// Stops accepting there, and says so when the socket is closed.
     Stop(Address, oneshot::Sender<()>),
+    /// All workers, this one included.
+    Crew(Vec<Mate>),
+    /// Serves a connection that another worker has accepted.
+    Serve(Box<Passed>),
+}
+
+/// What workers know of one another.
+#[derive(Clone)]
+pub struct Mate {
+    orders: mpsc::UnboundedSender<Order>,
+    /// Its open connections.
+    open: Arc<AtomicUsize>,
+}
+
+/// A connection on its way to the worker that is to serve it.
+pub struct Passed {
+    socket: OwnedFd,
+    peer: Address,
+    bound: Address,
+    route: Arc<Route>,
+    permit: Permit,
 }
 
 /// The controlling thread's hold on a worker.
 pub struct Handle {
     pub orders: mpsc::UnboundedSender<Order>,
     pub thread: JoinHandle<()>,
+    open: Arc<AtomicUsize>,
+}
+
+impl Handle {
+    /// What the others are to know of it.
+    pub fn mate(&self) -> Mate {
+        Mate { orders: self.orders.clone(), open: self.open.clone() }
+    }
 }
 
 /// Starts a worker.
@@ -54,7 +84,7 @@ pub fn start(number: usize, shared: Arc<Shared>) -> Result<Handle, StartError> {
     let thread = std::thread::Builder::new().name(format!("worker {number}"));
     let thread = thread.spawn(move || run(number, shared, received, &started)).map_err(StartError::Thread)?;
     match has_started.recv() {
-        Ok(Ok(())) => Ok(Handle { orders, thread }),
+        Ok(Ok(open)) => Ok(Handle { orders, thread, open }),
         Ok(Err(error)) => Err(StartError::Thread(error)),
         Err(_) => Err(StartError::Thread(io::Error::other("it ended at once"))),
     }
@@ -65,13 +95,13 @@ fn run(
     number: usize,
     shared: Arc<Shared>,
     orders: mpsc::UnboundedReceiver<Order>,
-    started: &SyncSender<io::Result<()>>,
+    started: &SyncSender<io::Result<Arc<AtomicUsize>>>,
 ) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime.and_then(|runtime| Ok((runtime, Worker::new(number, shared)?))) {
         Ok((runtime, worker)) => {
             // Who started us waits for this.
-            let _ = started.send(Ok(()));
+            let _ = started.send(Ok(worker.open.clone()));
             runtime.block_on(work(Rc::new(worker), orders));
         }
         Err(error) => {
@@ -84,9 +114,10 @@ fn run(
 type Current = Rc<RefCell<Arc<Route>>>;
 
 /// The sockets a worker accepts from.
-#[derive(Default)]
 struct Accepting {
+    worker: Rc<Worker>,
     tasks: HashMap<Address, Place>,
+    crew: Rc<RefCell<Vec<Mate>>>,
 }
 
 /// All that is accepted from at one address: more than one socket where an older binary had more workers.
@@ -98,12 +129,13 @@ struct Place {
 async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
     tokio::task::spawn_local(pass_on_the_end(worker.clone()));
     let mut drain = worker.shared.drain.subscribe();
-    let mut accepting = Accepting::default();
+    let crew = Rc::default();
+    let mut accepting = Accepting { worker: worker.clone(), tasks: HashMap::new(), crew };
     let mut sweep = tokio::time::interval(SWEEP);
     loop {
         tokio::select! {
             order = orders.recv() => match order {
-                Some(order) => accepting.obey(&worker, order).await,
+                Some(order) => accepting.obey(order).await,
                 None => break,
             },
             _ = drain.wait_for(|drain| *drain > Drain::Serving) => break,
@@ -115,6 +147,12 @@ async fn work(worker: Rc<Worker>, mut orders: mpsc::UnboundedReceiver<Order>) {
     }
     worker.drain_tunnels();
     while worker.open.load(Ordering::Relaxed) > 0 {
+        // Others may have passed connections on until now.
+        while let Ok(order) = orders.try_recv() {
+            if let Order::Serve(passed) = order {
+                take_over(&worker, *passed);
+            }
+        }
         tokio::time::sleep(DRAIN_CHECK).await;
     }
 }
@@ -131,15 +169,17 @@ async fn pass_on_the_end(worker: Rc<Worker>) {
 }
 
 impl Accepting {
-    async fn obey(&mut self, worker: &Rc<Worker>, order: Order) {
+    async fn obey(&mut self, order: Order) {
         match order {
-            Order::Accept(address, listening, route) => self.accept(worker, address, listening, route),
+            Order::Accept(address, listening, route) => self.accept(address, listening, route),
+            Order::Crew(crew) => *self.crew.borrow_mut() = crew,
+            Order::Serve(passed) => take_over(&self.worker, *passed),
             Order::Route(address, route) => {
                 if let Some(place) = self.tasks.get(&address) {
                     *place.route.borrow_mut() = route;
                 }
             }
-            Order::Settle => worker.settle(),
+            Order::Settle => self.worker.settle(),
             Order::Stop(address, done) => {
                 for task in self.tasks.remove(&address).map(|place| place.tasks).unwrap_or_default() {
                     task.abort();
@@ -154,19 +194,21 @@ impl Accepting {
         }
     }
 
-    fn accept(&mut self, worker: &Rc<Worker>, address: Address, listening: Listening, route: Arc<Route>) {
+    fn accept(&mut self, address: Address, listening: Listening, route: Arc<Route>) {
         let bound = listening.address().clone();
+        // With `reuseport` it is the kernel that shares connections out.
+        let crew = if listening.can_have_siblings() { Rc::default() } else { self.crew.clone() };
         let listener = match listening.listener() {
             Ok(listener) => listener,
-            Err(error) => return trouble(worker, &bound, &error),
+            Err(error) => return trouble(&self.worker, &bound, &error),
         };
         let place = self
             .tasks
             .entry(address)
             .or_insert_with(|| Place { tasks: Vec::new(), route: Rc::new(RefCell::new(route.clone())) });
         *place.route.borrow_mut() = route;
-        let task = accept(worker.clone(), listener, bound, place.route.clone());
-        place.tasks.push(tokio::task::spawn_local(task).abort_handle());
+        let entrance = Entrance { worker: self.worker.clone(), bound, route: place.route.clone(), crew };
+        place.tasks.push(tokio::task::spawn_local(entrance.accept(listener)).abort_handle());
     }
 }
 
@@ -176,26 +218,72 @@ fn trouble(worker: &Worker, address: &Address, error: &io::Error) {
     tell(&live.model.error_log, Level::Alert, 0, message);
 }
 
-async fn accept(worker: Rc<Worker>, listener: Listener, bound: Address, route: Current) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => begin(&worker, stream, peer, &bound, &route.borrow().clone()),
-            Err(error) => match accept_trouble(&error) {
-                AcceptTrouble::ThisConnection => {}
-                AcceptTrouble::Exhausted => {
-                    trouble(&worker, &bound, &error);
-                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
-                }
-                AcceptTrouble::Listener => return trouble(&worker, &bound, &error),
-            },
+/// One socket that a worker accepts from.
+struct Entrance {
+    worker: Rc<Worker>,
+    bound: Address,
+    route: Current,
+    /// Among whom connections are shared out; empty where they are not.
+    crew: Rc<RefCell<Vec<Mate>>>,
+}
+
+impl Entrance {
+    async fn accept(self, listener: Listener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.came(stream, peer),
+                Err(error) => match accept_trouble(&error) {
+                    AcceptTrouble::ThisConnection => {}
+                    AcceptTrouble::Exhausted => {
+                        trouble(&self.worker, &self.bound, &error);
+                        tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                    }
+                    AcceptTrouble::Listener => return trouble(&self.worker, &self.bound, &error),
+                },
+            }
+        }
+    }
+
+    /// Has a connection served by the worker with the fewest.
+    fn came(&self, stream: Stream, peer: Address) {
+        let (worker, bound, route) = (&self.worker, &self.bound, self.route.borrow().clone());
+        let crew = self.crew.borrow();
+        let Some(mate) = less_busy(worker.open.load(Ordering::Relaxed), &crew) else {
+            return begin(worker, stream, peer, bound, &route, Permit::new(&worker.open));
+        };
+        let permit = Permit::new(&mate.open);
+        let socket = match stream.into_fd() {
+            Ok(socket) => socket,
+            Err(error) => return trouble(worker, bound, &error),
+        };
+        let passed = Box::new(Passed { socket, peer, bound: bound.clone(), route, permit });
+        if let Err(mpsc::error::SendError(Order::Serve(passed))) = mate.orders.send(Order::Serve(passed)) {
+            // It has ended.
+            take_over(worker, Passed { permit: Permit::new(&worker.open), ..*passed });
         }
     }
 }
 
-fn begin(worker: &Rc<Worker>, stream: Stream, peer: Address, bound: &Address, route: &Route) {
+/// The worker with the fewest connections, if it has so many fewer than `own` that it is worth passing one
+/// on: an eighth.
+fn less_busy(own: usize, crew: &[Mate]) -> Option<&Mate> {
+    let open = |mate: &Mate| mate.open.load(Ordering::Relaxed);
+    let (least, mate) = crew.iter().map(|mate| (open(mate), mate)).min_by_key(|(open, _)| *open)?;
+    (own > least + least / 8).then_some(mate)
+}
+
+fn take_over(worker: &Rc<Worker>, passed: Passed) {
+    let Passed { socket, peer, bound, route, permit } = passed;
+    match Stream::from_fd(socket) {
+        Ok(stream) => begin(worker, stream, peer, &bound, &route, permit),
+        Err(error) => trouble(worker, &bound, &error),
+    }
+}
+
+fn begin(worker: &Rc<Worker>, stream: Stream, peer: Address, bound: &Address, route: &Route, permit: Permit) {
     let live = worker.live();
     let most = live.model.main.worker_connections;
-    if worker.open.load(Ordering::Relaxed) >= most {
+    if worker.open.load(Ordering::Relaxed) > most {
         let message = format_args!("{most} worker_connections are not enough");
         return tell(&live.model.error_log, Level::Alert, 0, message);
     }
@@ -207,5 +295,33 @@ fn begin(worker: &Rc<Worker>, stream: Stream, peer: Address, bound: &Address, ro
     let listener = route.find(&local).clone();
     // Small writes go out at once; a socket that cannot be told so works all the same.
     let _ = stream.set_nodelay();
-    tokio::task::spawn_local(serve(worker.clone(), Accepted { stream, peer, local, listener }));
+    tokio::task::spawn_local(serve(worker.clone(), Accepted { stream, peer, local, listener, permit }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crew(open: &[usize]) -> Vec<Mate> {
+        let mate = |open: &usize| Mate {
+            orders: mpsc::unbounded_channel().0,
+            open: Arc::new(AtomicUsize::new(*open)),
+        };
+        open.iter().map(mate).collect()
+    }
+
+    #[test]
+    fn a_connection_goes_to_the_least_busy_where_that_is_worth_it() {
+        let goes_to = |open: &[usize]| {
+            let crew = crew(open);
+            less_busy(open[0], &crew).map(|mate| mate.open.load(Ordering::Relaxed))
+        };
+        assert_eq!(goes_to(&[0, 0]), None);
+        assert_eq!(goes_to(&[1, 0]), Some(0));
+        assert_eq!(goes_to(&[3, 2, 1]), Some(1));
+        assert_eq!(goes_to(&[2, 3, 4]), None);
+        // Among many a few more or less are not worth it.
+        assert_eq!(goes_to(&[108, 100]), None);
+        assert_eq!(goes_to(&[113, 100]), Some(100));
+    }
 }

@@ -10,7 +10,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, LocalOptions};
 use wsproxy::directive::Context;
-use wsproxy::exchange::{Accepted, Live, Shared, Worker, serve};
+use wsproxy::exchange::{Accepted, Live, Permit, Shared, Worker, serve};
 use wsproxy::features::Options;
 use wsproxy::features::listen::ListenAddress;
 use wsproxy::model;
@@ -75,7 +75,8 @@ fn with_worker<T: Send + 'static>(
         let listener = Arc::new(ListenAddress::Known(address.clone()));
         let (client, server) = UnixStream::pair().unwrap();
         let stream = Stream::from_fd(server.into()).unwrap();
-        let accepted = Accepted { stream, peer: Address::unix(""), local: address, listener };
+        let permit = Permit::new(&worker.open);
+        let accepted = Accepted { stream, peer: Address::unix(""), local: address, listener, permit };
         tokio::task::spawn_local(serve(worker.clone(), accepted));
         let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel::<std::sync::mpsc::Sender<u64>>();
         tokio::task::spawn_local(async move {

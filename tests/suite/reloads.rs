@@ -191,7 +191,8 @@ fn memory(server: &Server) -> usize {
 /// Nobody is refused and nothing is cut; and afterwards all is as it was.
 #[test]
 fn fifty_reloads_under_load_cost_nobody_anything() {
-    let text = site("", "access_log @DIR@/access.log;", &tunnel_to("/ws", ""));
+    let http = "access_log @DIR@/access.log; keepalive_requests 1000000;";
+    let text = site("", http, &tunnel_to("/ws", ""));
     let server = start(&text);
     let mut generation = 1;
     let mut reloads = |count: usize| {
