@@ -80,7 +80,8 @@ enum Awaited {
 
 /// Serves a connection until it ends or becomes a tunnel's.
 pub fn serve(worker: Rc<Worker>, accepted: Accepted) -> impl Future<Output = ()> {
-    Moments::of(converse(worker, accepted))
+    // Boxed, since it is large and a task is moved about when it begins and when it ends.
+    Moments::of(Box::pin(converse(worker, accepted)))
 }
 
 async fn converse(worker: Rc<Worker>, accepted: Accepted) {

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::features::error_log::{Level, Settings};
+use crate::net::Host;
 use crate::request::Request;
 
 /// Bytes of a request line or a host that a message shows.
@@ -54,10 +55,7 @@ struct Context<'a> {
 impl fmt::Display for Context<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let request = self.request;
-        match &request.connection.peer {
-            crate::net::Address::Ip(address) => write!(f, ", client: {}", address.ip())?,
-            other => write!(f, ", client: {other}")?,
-        }
+        write!(f, ", client: {}", Host(&request.connection.peer))?;
         write!(f, ", server: {}", Shown(&request.server_name))?;
         if !request.head.line().is_empty() {
             write!(f, ", request: \"{}\"", Shown(request.head.line()))?;

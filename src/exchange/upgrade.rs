@@ -65,7 +65,7 @@ impl Exchange<'_> {
         }
         // A peer counts as well again at its 101, not when the tunnel closes as in nginx.
         asked.group.succeeded(&asked.picked);
-        let early = std::mem::take(&mut asked.buffer);
+        let early = self.early(&mut asked);
         let received = asked.received;
         self.last_try(|tried| tried.received = received);
         Ok(Done::Tunnel(Box::new(Tunnel {
@@ -80,6 +80,16 @@ impl Exchange<'_> {
                 permit: None,
             },
         })))
+    }
+
+    /// What came behind the 101. Mostly nothing did, and the buffer serves the next request.
+    fn early(&self, asked: &mut Asked) -> Vec<u8> {
+        let early = std::mem::take(&mut asked.buffer);
+        if !early.is_empty() {
+            return early;
+        }
+        self.worker.give_back_buffer(early);
+        Vec::new()
     }
 
     fn begin_switch(&mut self, asked: &Asked) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::http1::Known;
-use crate::net::Address;
+use crate::net::{Address, Host};
 use crate::request::{PrefixVariable, Request, Variable, clock, wall_clock};
 
 use super::{listen, websocket};
@@ -105,8 +105,8 @@ pub fn remote_addr(request: &Request, out: &mut Vec<u8>) -> bool {
 
 fn ip(address: &Address, out: &mut Vec<u8>) -> bool {
     match address {
-        Address::Ip(address) => {
-            let _ = write!(out, "{}", address.ip());
+        Address::Ip(_) => {
+            let _ = write!(out, "{}", Host(address));
         }
         Address::Unix(path) => {
             out.extend_from_slice(b"unix:");

@@ -88,6 +88,9 @@ impl Listening {
         }
         socket.set_nonblocking(true)?;
         let reuseport = !address.is_unix() && socket.reuse_port()?;
+        if !address.is_unix() {
+            socket.set_tcp_nodelay(true)?;
+        }
         let options = ListenOptions { reuseport, ..ListenOptions::default() };
         Ok(Listening { socket, address, options })
     }
@@ -192,6 +195,10 @@ fn listen(address: &Address, options: &ListenOptions, claim: Claim) -> Result<(S
     let socket = Socket::new(address.domain(), Type::STREAM, protocol).map_err(step("socket()"))?;
     socket.set_nonblocking(true).map_err(step("ioctl(FIONBIO)"))?;
     socket.set_reuse_address(true).map_err(step("setsockopt(SO_REUSEADDR)"))?;
+    if ip.is_some() {
+        // What is accepted inherits it: small writes go out at once.
+        socket.set_tcp_nodelay(true).map_err(step("setsockopt(TCP_NODELAY)"))?;
+    }
     if ip.is_some_and(|ip| ip.is_ipv6()) {
         socket.set_only_v6(options.ipv6only).map_err(step("setsockopt(IPV6_V6ONLY)"))?;
     }
@@ -274,6 +281,9 @@ mod tests {
         let address = listening.address().clone();
         let listener = listening.listener().unwrap();
         assert!(greet(&listener, &address).await.ip().unwrap().ip().is_loopback());
+        let _client = connect(&address, None).await.unwrap();
+        let (Stream::Tcp(accepted), _) = listener.accept().await.unwrap() else { unreachable!() };
+        assert!(accepted.nodelay().unwrap());
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ mod moment;
 mod pipe;
 mod stream;
 
-pub use address::Address;
+pub use address::{Address, Host};
 pub use buffer::{BUFFER_SIZE, borrow_buffer};
 pub use errors::{AcceptTrouble, ListenError, accept_trouble, numbered};
 pub use handover::{keep_open, take_descriptor, unblock_signals};

@@ -293,8 +293,6 @@ fn begin(worker: &Rc<Worker>, stream: Stream, peer: Address, bound: &Address, ro
         false => bound.clone(),
     };
     let listener = route.find(&local).clone();
-    // Small writes go out at once; a socket that cannot be told so works all the same.
-    let _ = stream.set_nodelay();
     tokio::task::spawn_local(serve(worker.clone(), Accepted { stream, peer, local, listener, permit }));
 }
 
