@@ -320,6 +320,21 @@ impl Flow {
 
     /// Gives bytes to the sink; what it does not take is held. False if there is any.
     pub fn put<S: Socket>(&mut self, to: &mut Side<S>, bytes: &[u8]) -> io::Result<bool> {
+        self.put_by(to, bytes, Side::write)
+    }
+
+    /// The same for the last bytes of all, behind which the sink is told of the end at once.
+    pub fn put_last<S: Socket>(&mut self, to: &mut Side<S>, bytes: &[u8]) -> io::Result<bool> {
+        self.put_by(to, bytes, Side::write_last)
+    }
+
+    #[inline]
+    fn put_by<S: Socket>(
+        &mut self,
+        to: &mut Side<S>,
+        bytes: &[u8],
+        write: impl Fn(&mut Side<S>, &[u8]) -> io::Result<usize>,
+    ) -> io::Result<bool> {
         if let Some(held) = &mut self.held {
             held.bytes.extend_from_slice(bytes);
             return Ok(false);
@@ -327,7 +342,7 @@ impl Flow {
         if bytes.is_empty() {
             return Ok(true);
         }
-        let taken = to.write(bytes)?;
+        let taken = write(to, bytes)?;
         self.sent += taken as u64;
         if taken == bytes.len() {
             return Ok(true);

@@ -197,7 +197,7 @@ impl Goodbye {
         }
         let mut frame = [0; MAX_OWN_FRAME];
         let length = write_close(self.to, self.code, &self.reason, &mut frame);
-        self.said = flow.put(to, &frame[..length]).is_ok();
+        self.said = flow.put_last(to, &frame[..length]).is_ok();
         self.stage = if self.said { Stage::Said } else { Stage::Done };
         false
     }

@@ -12,6 +12,11 @@ use crate::net::Pipe;
 pub trait Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    /// Writes what is followed at once by [`Socket::shutdown_write`] or by the socket's end: it may wait for
+    /// that, to go out in one packet with it.
+    fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
     /// Sends nothing more from here on.
     fn shutdown_write(&mut self) -> io::Result<()>;
     /// Whether its bytes can go through a [`Pipe`].
@@ -35,6 +40,10 @@ impl Socket for OwnedFd {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // A peer that has gone is an error, not a signal.
         Ok(send(self, bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(self, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)?)
     }
 
     fn shutdown_write(&mut self) -> io::Result<()> {
@@ -151,11 +160,25 @@ impl<S: Socket> Side<S> {
 
     /// How much the socket takes now.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_by(bytes, S::write)
+    }
+
+    /// The same for what is followed at once by the end.
+    pub(super) fn write_last(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_by(bytes, S::write_last)
+    }
+
+    #[inline]
+    fn write_by(
+        &mut self,
+        bytes: &[u8],
+        write: impl Fn(&mut S, &[u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         if !self.writable {
             return Ok(0);
         }
         loop {
-            return match self.socket.write(bytes) {
+            return match write(&mut self.socket, bytes) {
                 Ok(0) if !bytes.is_empty() => Err(ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     self.writable = count == bytes.len();
