@@ -201,12 +201,14 @@ impl Flow {
             Err(Turn::Ended(why)) => return self.pass_rest(to, buffer, terms, why).map(Some),
             Err(turn) => return Ok(Some(turn)),
         };
-        if !terms.affords(came) {
-            return Ok(Some(Turn::TooFast));
-        }
         let count = before + came;
         from.is_bulky = head_only || count == buffer.len();
         terms.lane.take_unseen(buffer);
+        if !terms.affords(came) {
+            // The rest of a frame may be among it.
+            terms.lane.keep(&buffer[..count], false);
+            return Ok(Some(Turn::TooFast));
+        }
         let passed = self.pass(to, &buffer[..count], terms);
         if head_only {
             from.is_bulky = terms.lane.follower.payload_left() >= WORTHWHILE;

@@ -3,6 +3,7 @@
 //! The other side of each conversation runs on a thread of its own and is not counted.
 
 mod counting;
+mod frames;
 mod requests;
 
 use std::io::{Read, Write};
@@ -30,11 +31,15 @@ struct Tunnel {
 
 impl Tunnel {
     fn open() -> Tunnel {
+        Tunnel::with(rules())
+    }
+
+    fn with(rules: Arc<Rules>) -> Tunnel {
         let (client, near_client) = pair();
         let (upstream, near_upstream) = pair();
         let tunnels = Tunnels::start("tunnels".to_owned()).unwrap();
         let (owner, closing) = mpsc::channel();
-        tunnels.join(opened(near_client), opened(near_upstream), rules(), true, Owner(owner));
+        tunnels.join(opened(near_client), opened(near_upstream), rules, true, Owner(owner));
         Tunnel { client, upstream, tunnels, closing }
     }
 

@@ -1,9 +1,10 @@
-//! Fuzzing on the stable toolchain, a few seconds a target: the language, heads, chunks.
+//! Fuzzing on the stable toolchain, a few seconds a target: the language, heads, chunks, tunnels.
 //!
 //! `FUZZ_SECONDS=600 FUZZ_SEED=$RANDOM cargo test --test fuzz` searches longer and elsewhere. What it
 //! finds goes into `fuzz/corpus/`, and is run by everybody from then on.
 
 mod engine;
+mod tunnel;
 
 use std::io;
 use std::path::{Path, PathBuf};

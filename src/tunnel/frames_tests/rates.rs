@@ -161,6 +161,21 @@ fn who_is_too_fast_may_lose_the_tunnel() {
     assert_eq!(told(Who::Client, &joined.client.received()).0, 1008);
 }
 
+/// The frame that is under way then is finished before the Close goes behind it, and nothing of it is missing.
+#[test]
+fn who_is_too_fast_inside_a_frame_may_finish_it() {
+    let mut joined = joined(Rate { over: Over::Close, ..bytes() });
+    let message = frame(Who::Client, Opcode::BINARY, &(0..100).collect::<Vec<u8>>());
+    for piece in message.chunks(40) {
+        joined.client.send(piece);
+    }
+    let closing = joined.end().0;
+    assert!(matches!(closing.why, Why::TooFast));
+    let received = joined.upstream.received();
+    assert_eq!(received[..message.len()], message);
+    assert_eq!(told(Who::Upstream, &received[message.len()..]).0, 1008);
+}
+
 /// Nobody is called idle while we let somebody wait.
 #[test]
 fn a_client_that_waits_is_not_an_idle_upstream() {
