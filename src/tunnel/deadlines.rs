@@ -27,4 +27,14 @@ impl Deadlines {
         self.first().filter(|moment| *moment <= now)?;
         self.order.pop_first().map(|(_, tunnel)| tunnel)
     }
+
+    #[cfg(test)]
+    pub fn has(&self, moment: u64, tunnel: u32) -> bool {
+        self.order.contains(&(moment, tunnel))
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
 }

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
 
@@ -77,20 +77,8 @@ impl<E: Owner> Tunnels<E> {
     /// # Errors
     /// What the system says when it has no descriptor or no thread left.
     pub fn start(name: String) -> io::Result<Tunnels<E>> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
-        let door = Arc::new(Door { messages: Mutex::default(), bell, count: AtomicUsize::new(0) });
-        let reactor = Reactor {
-            epoll,
-            began: Instant::now(),
-            door: door.clone(),
-            entries: Vec::new(),
-            free: Vec::new(),
-            deadlines: Deadlines::default(),
-            unfinished: Vec::new(),
-            buffer: vec![0; BUFFER_SIZE],
-        };
+        let reactor = Reactor::new()?;
+        let door = reactor.door.clone();
         let thread = thread::Builder::new().name(name).spawn(move || reactor.run())?;
         Ok(Tunnels { door, thread: Some(thread) })
     }
@@ -175,30 +163,48 @@ struct Entry<E> {
 }
 
 impl<E: Owner> Reactor<E> {
+    fn new() -> io::Result<Reactor<E>> {
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
+        let door = Arc::new(Door { messages: Mutex::default(), bell, count: AtomicUsize::new(0) });
+        Ok(Reactor {
+            epoll,
+            began: Instant::now(),
+            door,
+            entries: Vec::new(),
+            free: Vec::new(),
+            deadlines: Deadlines::default(),
+            unfinished: Vec::new(),
+            buffer: vec![0; BUFFER_SIZE],
+        })
+    }
+
     /// Serves the tunnels until it is told to stop.
     fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
-        loop {
-            events.clear();
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&self.patience())) {
-                Ok(_) | Err(Errno::INTR) => {}
-                // Not with an epoll and a buffer of our own. If it happens all the same, it shall not spin.
-                Err(_) => thread::sleep(Duration::from_millis(100)),
-            }
-            let now = self.now();
-            let mut rung = false;
-            for event in &events {
-                match event.data.u64() {
-                    BELL => rung = true,
-                    number => self.heard(number, event.flags, now),
-                }
-            }
-            self.go_on(now);
-            self.due(now);
-            if rung && self.obey(now) {
-                return;
+        while !self.round(&mut events, self.patience()) {}
+    }
+
+    /// Waits for events, as many as there is room for, and does what there is to do. True if that is to stop.
+    fn round(&mut self, events: &mut Vec<Event>, patience: Timespec) -> bool {
+        events.clear();
+        match epoll::wait(&self.epoll, spare_capacity(events), Some(&patience)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            // Not with an epoll and a buffer of our own. If it happens all the same, it shall not spin.
+            Err(_) => thread::sleep(Duration::from_millis(100)),
+        }
+        let now = self.now();
+        let mut rung = false;
+        for event in events.iter() {
+            match event.data.u64() {
+                BELL => rung = true,
+                number => self.heard(number, event.flags, now),
             }
         }
+        self.go_on(now);
+        self.due(now);
+        rung && self.obey(now)
     }
 
     /// How long the system may wait for events.
@@ -362,3 +368,6 @@ impl<E: Owner> Reactor<E> {
         owner.ended(closing);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,336 @@
+//! Many tunnels over sockets of the system: step by step, and on a thread.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+
+use crate::tunnel::{Limit, Who};
+
+use super::*;
+
+/// How long a test waits for what has to happen; it decides only how late a failure is reported.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+struct Told(mpsc::Sender<Closing>);
+
+impl super::Owner for Told {
+    fn ended(self, closing: Closing) {
+        // Who does not ask is gone.
+        let _ = self.0.send(closing);
+    }
+}
+
+/// The far ends of a tunnel.
+struct Far {
+    client: UnixStream,
+    upstream: UnixStream,
+    closing: mpsc::Receiver<Closing>,
+}
+
+/// The far ends, and what joins them.
+fn tunnel(rules: Rules) -> (Far, Joining<Told>) {
+    let (client, near) = UnixStream::pair().unwrap();
+    let (upstream, far) = UnixStream::pair().unwrap();
+    for socket in [&client, &near, &upstream, &far] {
+        socket.set_nonblocking(true).unwrap();
+    }
+    let opened = |socket: UnixStream| Opened { socket: OwnedFd::from(socket), early: Vec::new() };
+    let (owner, closing) = mpsc::channel();
+    let joining = Joining {
+        client: opened(near),
+        upstream: opened(far),
+        rules: Arc::new(rules),
+        websocket: false,
+        owner: Told(owner),
+    };
+    (Far { client, upstream, closing }, joining)
+}
+
+/// A reactor that goes one step at a time; events are taken so many at once.
+struct Stepped {
+    reactor: Reactor<Told>,
+    events: Vec<Event>,
+}
+
+impl Stepped {
+    fn new(at_once: usize) -> Stepped {
+        Stepped { reactor: Reactor::new().unwrap(), events: Vec::with_capacity(at_once) }
+    }
+
+    fn join(&mut self, rules: Rules) -> Far {
+        let (far, joining) = tunnel(rules);
+        self.reactor.door.leave(Message::Join(Box::new(joining)));
+        self.reactor.door.count.fetch_add(1, Ordering::Relaxed);
+        far
+    }
+
+    fn step(&mut self) {
+        self.reactor.round(&mut self.events, Timespec::default());
+        self.assert_tidy();
+    }
+
+    /// As many steps as it takes for everything that is there to be seen.
+    fn steps(&mut self) {
+        (0..200).for_each(|_| self.step());
+    }
+
+    /// So much time has passed since the last step.
+    fn sleep(&mut self, time: Duration) {
+        self.reactor.began -= time;
+    }
+
+    /// Every tunnel waits for one moment, and nobody else for any.
+    fn assert_tidy(&self) {
+        let Reactor { entries, free, deadlines, unfinished, .. } = &self.reactor;
+        let mut open = 0;
+        for (at, entry) in entries.iter().enumerate() {
+            let Some(entry) = entry else {
+                assert!(free.contains(&(at as u32)));
+                continue;
+            };
+            open += 1;
+            assert!(deadlines.has(entry.deadline, at as u32), "{at} waits for nothing");
+            assert_eq!(entry.again, unfinished.contains(&(at as u32)));
+        }
+        assert_eq!((deadlines.len(), free.len()), (open, entries.len() - open));
+    }
+}
+
+fn idle(seconds: u64) -> Rules {
+    Rules { read: Limit::from(Duration::from_secs(seconds)), ..Rules::default() }
+}
+
+/// What there is to be read now.
+fn drain(socket: &mut UnixStream) -> usize {
+    let (mut count, mut buffer) = (0, [0; 65536]);
+    while let Ok(more @ 1..) = socket.read(&mut buffer) {
+        count += more;
+    }
+    count
+}
+
+/// As much as a socket takes now.
+fn fill(socket: &mut UnixStream) -> usize {
+    let mut count = 0;
+    while let Ok(more) = socket.write(&[7; 65536]) {
+        count += more;
+    }
+    count
+}
+
+/// The other end is gone, with or without what it had not read.
+fn is_closed(socket: &mut UnixStream) -> bool {
+    match socket.read(&mut [0]) {
+        Ok(count) => count == 0,
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
+}
+
+#[test]
+fn a_flood_in_one_tunnel_leaves_others_their_turn() {
+    let mut stepped = Stepped::new(256);
+    let mut floods: Vec<Far> = (0..3).map(|_| stepped.join(idle(60))).collect();
+    let mut quiet = stepped.join(idle(60));
+    stepped.steps();
+    let mut carried = 0;
+    for round in 0..200u8 {
+        for flood in &mut floods {
+            fill(&mut flood.client);
+            fill(&mut flood.upstream);
+        }
+        quiet.client.write_all(&[round]).unwrap();
+        // An event each for all that have one: no more than one batch.
+        stepped.step();
+        let mut byte = [0];
+        quiet.upstream.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [round]);
+        for flood in &mut floods {
+            carried += drain(&mut flood.client) + drain(&mut flood.upstream);
+        }
+    }
+    assert!(carried > 10_000_000, "{carried}");
+}
+
+#[test]
+fn thousands_of_tunnels_leave_nothing_behind() {
+    let mut stepped = Stepped::new(16);
+    for round in 0..100 {
+        let mut fars: Vec<Far> = (0..20).map(|_| stepped.join(idle(60))).collect();
+        (0..10).for_each(|_| stepped.step());
+        for (number, far) in fars.iter_mut().enumerate() {
+            match (number + round) % 4 {
+                0 => far.client.write_all(b"last words").unwrap(),
+                1 => assert!(fill(&mut far.upstream) > 0),
+                2 => far.upstream.shutdown(std::net::Shutdown::Write).unwrap(),
+                _ => {}
+            }
+            if number % 2 == 0 {
+                far.client.shutdown(std::net::Shutdown::Both).unwrap();
+            } else {
+                far.upstream.shutdown(std::net::Shutdown::Both).unwrap();
+            }
+        }
+        stepped.steps();
+        for far in &mut fars {
+            far.closing.try_recv().expect("an end");
+            // Sockets that are open somewhere would have nothing to say yet.
+            drain(&mut far.client);
+            drain(&mut far.upstream);
+            assert!(is_closed(&mut far.client) && is_closed(&mut far.upstream));
+        }
+        assert_eq!(stepped.reactor.door.count.load(Ordering::Relaxed), 0);
+        assert_eq!((stepped.reactor.deadlines.len(), stepped.reactor.unfinished.len()), (0, 0));
+    }
+    assert!(stepped.reactor.entries.len() <= 20, "{} slots", stepped.reactor.entries.len());
+}
+
+#[test]
+fn an_idle_tunnel_ends_at_its_moment_and_a_busy_one_does_not() {
+    let mut stepped = Stepped::new(256);
+    let idle_one = stepped.join(idle(60));
+    let mut busy = stepped.join(idle(60));
+    stepped.steps();
+    for _ in 0..10 {
+        stepped.sleep(Duration::from_secs(50));
+        busy.client.write_all(b"busy").unwrap();
+        stepped.steps();
+    }
+    let closing = idle_one.closing.try_recv().expect("an end");
+    assert!(matches!(closing.why, Why::ReadTimeout));
+    assert!(busy.closing.try_recv().is_err());
+    stepped.sleep(Duration::from_secs(61));
+    stepped.steps();
+    assert!(busy.closing.try_recv().is_ok());
+}
+
+/// A machine that slept, or a worker that was held up: what came meanwhile is looked at before anybody is given
+/// up, also where more has come than is taken at once.
+#[test]
+fn nobody_is_given_up_for_the_sleep_of_the_machine() {
+    let mut stepped = Stepped::new(1);
+    let mut fars: Vec<Far> = (0..10).map(|_| stepped.join(idle(60))).collect();
+    stepped.steps();
+    for far in &mut fars {
+        far.client.write_all(b"all is well").unwrap();
+    }
+    stepped.sleep(Duration::from_secs(3600));
+    stepped.steps();
+    for far in &mut fars {
+        assert!(far.closing.try_recv().is_err());
+        assert_eq!(drain(&mut far.upstream), 11);
+    }
+}
+
+#[test]
+fn who_is_to_leave_leaves_in_time() {
+    let mut stepped = Stepped::new(256);
+    let fars: Vec<Far> = (0..10).map(|_| stepped.join(idle(6000))).collect();
+    stepped.steps();
+    let mut number = 0;
+    let judge = move |_: &Told| {
+        number += 1;
+        (number <= 5).then(|| (Duration::from_secs(number * 100), Drained::Reloaded))
+    };
+    stepped.reactor.door.leave(Message::Leave(Box::new(judge)));
+    stepped.steps();
+    for left in 0..=5 {
+        let ended = fars.iter().filter(|far| far.closing.try_recv().is_ok()).count();
+        assert_eq!(ended, usize::from(left > 0), "after {left}");
+        stepped.sleep(Duration::from_secs(100));
+        stepped.steps();
+    }
+    assert_eq!(stepped.reactor.door.count.load(Ordering::Relaxed), 5);
+}
+
+#[test]
+fn what_cannot_be_waited_for_is_refused() {
+    let mut stepped = Stepped::new(256);
+    for broken in [Who::Client, Who::Upstream] {
+        let (mut far, mut joining) = tunnel(idle(60));
+        let file = OwnedFd::from(File::open("/proc/self/exe").unwrap());
+        match broken {
+            Who::Client => joining.client.socket = file,
+            _ => joining.upstream.socket = file,
+        }
+        stepped.reactor.door.count.fetch_add(1, Ordering::Relaxed);
+        stepped.reactor.door.leave(Message::Join(Box::new(joining)));
+        stepped.steps();
+        let closing = far.closing.try_recv().expect("an end");
+        assert!(matches!(closing.why, Why::Refused(_)), "{closing}");
+        assert_eq!(far.client.read(&mut [0]).unwrap(), 0);
+        assert_eq!(far.upstream.read(&mut [0]).unwrap(), 0);
+    }
+    assert_eq!(stepped.reactor.door.count.load(Ordering::Relaxed), 0);
+}
+
+fn started() -> Tunnels<Told> {
+    Tunnels::start("tunnels of a test".to_owned()).unwrap()
+}
+
+fn join(tunnels: &Tunnels<Told>, rules: Rules) -> Far {
+    let (far, joining) = tunnel(rules);
+    let Joining { client, upstream, rules, websocket, owner } = joining;
+    tunnels.join(client, upstream, rules, websocket, owner);
+    far.client.set_nonblocking(false).unwrap();
+    far.upstream.set_nonblocking(false).unwrap();
+    far
+}
+
+/// Nothing else would wake it for days.
+#[test]
+fn a_sleeping_thread_hears_of_what_is_asked_of_it() {
+    let never = || Limit::from(Duration::MAX);
+    let patient =
+        || Rules { read: never(), send_client: never(), send_upstream: never(), ..Rules::default() };
+    let tunnels = started();
+    let mut first = join(&tunnels, patient());
+    first.client.write_all(b"hello").unwrap();
+    let mut hello = [0; 5];
+    first.upstream.read_exact(&mut hello).unwrap();
+    let second = join(&tunnels, patient());
+    tunnels.leave(|_| Some((Duration::ZERO, Drained::Stopping)));
+    for far in [first, second] {
+        let closing = far.closing.recv_timeout(PATIENCE).expect("an end");
+        assert!(matches!(closing.why, Why::Drained(Drained::Stopping)));
+    }
+    assert!(tunnels.is_empty());
+}
+
+#[test]
+fn tunnels_that_are_dropped_are_cut() {
+    let tunnels = started();
+    let mut far = join(&tunnels, idle(60));
+    drop(tunnels);
+    far.client.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(far.client.read(&mut [0]).unwrap(), 0);
+    assert_eq!(far.upstream.read(&mut [0]).unwrap(), 0);
+}
+
+/// Bytes of any amount through real sockets, which go around our own memory where there are many.
+#[test]
+fn much_arrives_as_it_was_sent() {
+    let tunnels = started();
+    let far = join(&tunnels, idle(60));
+    let sent: Vec<u8> = (0..20_000_000u32).map(|at| (at * 31 % 251) as u8).collect();
+    let Far { mut client, mut upstream, closing } = far;
+    let received = thread::scope(|scope| {
+        scope.spawn(|| {
+            for piece in sent.chunks(1_000_003) {
+                client.write_all(piece).unwrap();
+            }
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+        });
+        let mut received = Vec::new();
+        upstream.read_to_end(&mut received).unwrap();
+        received
+    });
+    assert!(received == sent, "{} bytes", received.len());
+    let closing = closing.recv_timeout(PATIENCE).expect("an end");
+    assert_eq!(closing.sent_to_upstream, 20_000_000);
+    assert!(
+        client
+            .read(&mut [0])
+            .map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |count| count == 0)
+    );
+}
