@@ -61,6 +61,8 @@ fn exchange(tunnel: &mut Tunnel, length: u16) {
 fn a_message_whose_frame_is_followed_allocates_nothing() {
     for unit in [Unit::Messages, Unit::Bytes] {
         let mut tunnel = Tunnel::with(everything(Duration::from_secs(60), unit));
+        // The second piece shall not wait for the first to be acknowledged.
+        tunnel.client.set_nodelay(true).unwrap();
         exchange(&mut tunnel, 200);
         let (first, second) = (tunnel.allocated(), tunnel.allocated());
         exchange(&mut tunnel, 200);

@@ -18,5 +18,6 @@ mod upgrades;
 mod watching;
 mod websocket;
 mod websocket_clients;
+mod websocket_frames;
 mod websocket_handshakes;
 mod websocket_logs;

@@ -36,7 +36,7 @@ const MIB: usize = 1024 * 1024;
 
 /// A program that speaks WebSocket and is not ours.
 #[derive(Clone, Copy)]
-enum Peer {
+pub enum Peer {
     PyPi,
     Npm,
 }
@@ -78,9 +78,14 @@ fn tungstenite_to_python() {
 }
 
 fn talk_through(client: Peer, backend: Peer) {
+    talk_through_site(client, backend, RECIPE);
+}
+
+/// Has a client try everything on the backend behind a site, which it has to reach at `/ws/`.
+pub fn talk_through_site(client: Peer, backend: Peer, site: &str) {
     let place = Place::new();
     let _backend = Backend::start(backend, &place);
-    let server = Server::start(Kind::Wsproxy, place, RECIPE);
+    let server = Server::start(Kind::Wsproxy, place, site);
     let output = client.command("talk", &server.place, "LISTEN").output().expect("a client");
     let said = String::from_utf8_lossy(&output.stdout);
     let complaint = String::from_utf8_lossy(&output.stderr);
@@ -123,7 +128,7 @@ async fn next(socket: &mut WebSocketStream<UnixStream>) -> Message {
 
 impl Peer {
     /// The program with its mode and a socket's path.
-    fn command(self, mode: &str, place: &Place, socket: &str) -> Command {
+    pub fn command(self, mode: &str, place: &Place, socket: &str) -> Command {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/clients");
         let mut command = match self {
             Peer::PyPi => {
@@ -152,10 +157,10 @@ fn tool(path: &str) -> PathBuf {
 }
 
 /// A backend of somebody else's; it ends when dropped.
-struct Backend(Child);
+pub struct Backend(Child);
 
 impl Backend {
-    fn start(peer: Peer, place: &Place) -> Backend {
+    pub fn start(peer: Peer, place: &Place) -> Backend {
         let mut command = peer.command("serve", place, "UPSTREAM1");
         let mut child = command.stdout(Stdio::piped()).spawn().expect("a backend");
         let mut line = String::new();

@@ -1,4 +1,5 @@
-"""The PyPI package `websockets` at either end: `serve SOCKET` echoes, `talk SOCKET` tries what a client may do."""
+"""The PyPI package `websockets` at either end: `serve SOCKET` echoes, `talk SOCKET` tries what a client may do,
+`outlast SOCKET BYTES` sends a message if it is to be longer than nothing, and says how the socket was closed."""
 
 import asyncio
 import os
@@ -54,4 +55,13 @@ async def talk(path):
     print("everything came back", flush=True)
 
 
-asyncio.run({"serve": serve, "talk": talk}[sys.argv[1]](sys.argv[2]))
+async def outlast(path, length):
+    async with unix_connect(path, uri="ws://localhost/ws/", compression=None) as socket:
+        print("open", flush=True)
+        if int(length) > 0:
+            await socket.send(bytes(int(length)))
+        await socket.wait_closed()
+        print("closed", socket.close_code, socket.close_reason, flush=True)
+
+
+asyncio.run({"serve": serve, "talk": talk, "outlast": outlast}[sys.argv[1]](*sys.argv[2:]))

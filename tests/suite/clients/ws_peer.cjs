@@ -1,4 +1,5 @@
-// The npm package `ws` at either end: `serve SOCKET` echoes, `talk SOCKET` tries what a client may do.
+// The npm package `ws` at either end: `serve SOCKET` echoes, `talk SOCKET` tries what a client may do,
+// `outlast SOCKET BYTES` sends a message if it is to be longer than nothing, and says how the socket was closed.
 // It is looked for in the directory that NODE_PATH names.
 
 const assert = require("node:assert");
@@ -61,4 +62,13 @@ async function talk(path) {
   console.log("everything came back");
 }
 
-({ serve, talk })[process.argv[2]](process.argv[3]);
+async function outlast(path, length) {
+  const socket = new WebSocket(`ws+unix://${path}:/ws/`, { perMessageDeflate: false });
+  await once(socket, "open");
+  console.log("open");
+  if (Number(length) > 0) socket.send(Buffer.alloc(Number(length)));
+  const [code, reason] = await once(socket, "close");
+  console.log(`closed ${code} ${reason}`);
+}
+
+({ serve, talk, outlast })[process.argv[2]](...process.argv.slice(3));
