@@ -31,6 +31,9 @@ use super::{StartError, daemon, limits};
 /// How often lines that wait in the buffers of access logs are looked at.
 const FLUSH: Duration = Duration::from_secs(1);
 
+/// How long a process that stops at once lets its tunnels say so. nginx says nothing.
+const GOODBYE: Duration = Duration::from_millis(500);
+
 /// How often a stopping process looks whether its workers are done.
 const DONE_CHECK: Duration = Duration::from_millis(20);
 
@@ -180,7 +183,10 @@ impl Control {
                 }
             };
             match next {
-                Wish::Stop => break,
+                Wish::Stop => {
+                    self.stop().await;
+                    break;
+                }
                 Wish::Quit => {
                     self.quit().await;
                     break;
@@ -406,17 +412,29 @@ impl Control {
             self.crew.finish();
         }
         self.let_all_go();
-        let all = |control: &Control| {
-            let mut crews = [&control.crew].into_iter().chain(&control.leaving);
-            crews.all(Crew::has_ended)
-        };
-        while !all(self) {
+        while !self.has_ended() {
             tokio::select! {
                 () = sleep(DONE_CHECK) => {}
                 () = end_in_time([&mut self.crew].into_iter().chain(&mut self.leaving)) => {}
-                wish = self.signals.next() => if matches!(wish, Wish::Stop) { return },
+                wish = self.signals.next() => if matches!(wish, Wish::Stop) { return self.stop().await },
             }
         }
+    }
+
+    /// Ends everything now, and waits no longer than it takes to tell those in tunnels.
+    async fn stop(&mut self) {
+        self.let_all_go();
+        let until = Instant::now() + GOODBYE;
+        self.crew.end();
+        self.leaving.iter_mut().for_each(Crew::end);
+        while Instant::now() < until && !self.has_ended() {
+            sleep(DONE_CHECK).await;
+        }
+    }
+
+    /// Whether all that was begun has ended.
+    fn has_ended(&self) -> bool {
+        [&self.crew].into_iter().chain(&self.leaving).all(Crew::has_ended)
     }
 
     fn let_all_go(&mut self) {

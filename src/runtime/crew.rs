@@ -107,7 +107,8 @@ impl Crew {
         self.deadline = limit.map(|limit| Instant::now() + limit);
     }
 
-    fn end(&mut self) {
+    /// Ends everything that has not ended by itself.
+    pub fn end(&mut self) {
         self.deadline = None;
         self.shared.drain.send_replace(Drain::Ending);
     }

@@ -151,6 +151,17 @@ fn quit_ends_tunnels_with_a_close_before_the_timeout() {
 }
 
 #[test]
+fn who_is_in_a_tunnel_is_told_of_a_stop_at_once() {
+    let mut server = start(&site("", "", &tunnel_to("/ws", "")));
+    let mut clients: Vec<Client> = (0..10).map(|_| open(&server, "/ws")).collect();
+    server.signal(Signal::TERM);
+    for client in &mut clients {
+        assert_eq!(closed(client), (1012, "the server stops".to_owned()));
+    }
+    server.wait().expect("an end");
+}
+
+#[test]
 fn the_old_configuration_goes_with_its_last_request_and_says_so() {
     let gone = "configuration 1 is no longer used: exited with code 0";
     let place = Place::new();

@@ -121,7 +121,7 @@ fn term_ends_at_once() {
     let (mut server, _origin) = start();
     let mut client = tunnel(&server);
     server.signal(Signal::TERM);
-    assert_eq!(client.read_to_end().expect("an end"), b"");
+    assert_eq!(client.read_to_end().expect("an end"), b"\x88\x12\x03\xf4the server stops");
     server.wait().expect("an end");
     assert!(!server.place.path("pid").exists(), "the pid file is still there");
 }
