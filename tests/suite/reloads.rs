@@ -156,7 +156,8 @@ fn who_is_in_a_tunnel_is_told_of_a_stop_at_once() {
     let mut clients: Vec<Client> = (0..10).map(|_| open(&server, "/ws")).collect();
     server.signal(Signal::TERM);
     for client in &mut clients {
-        assert_eq!(closed(client), (1012, "the server stops".to_owned()));
+        // How it goes on is not waited for: the process may be gone by then.
+        assert_eq!(client.read(20).expect("a Close"), b"\x88\x12\x03\xf4the server stops");
     }
     server.wait().expect("an end");
 }
