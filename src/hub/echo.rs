@@ -101,7 +101,7 @@ where
         let mut conversation = pin!(converse(&mut socket, &limits, &mut echoed));
         tokio::select! {
             biased;
-            () = &mut drain => End::Leave { code: CloseCode::Away, why: Why::Drained },
+            () = &mut drain => End::Leave { code: CloseCode::Restart, why: Why::Drained },
             end = &mut conversation => end,
         }
     };
@@ -172,7 +172,12 @@ where
         End::Leave { code, why } => (code, why, true),
         End::Refuse { code, why } => (code, why, false),
     };
-    let frame = CloseFrame { code, reason: Utf8Bytes::default() };
+    let reason = match why {
+        Why::Idle => Utf8Bytes::from_static("idle"),
+        Why::Drained => Utf8Bytes::from_static("the server stops"),
+        _ => Utf8Bytes::default(),
+    };
+    let frame = CloseFrame { code, reason };
     let goodbye = async {
         let _ = socket.close(Some(frame)).await;
         // What comes before the answer was sent before the client knew; it is not echoed any more.
@@ -303,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn silence_and_draining_end_it_with_going_away() {
+    async fn silence_and_draining_end_it() {
         let (near, far) = duplex(64);
         let start = Instant::now();
         let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, pending()).await });
@@ -316,7 +321,7 @@ mod tests {
         let drained = async move { drained.await.unwrap() };
         let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, drained).await });
         drain.send(()).unwrap();
-        assert_eq!(close_code(far).await, 1001);
+        assert_eq!(close_code(far).await, 1012);
         assert!(matches!(echoed.await.unwrap().why, Why::Drained));
     }
 
