@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 
-use crate::tunnel::{Limit, Who};
+use crate::tunnel::{FrameRules, Limit, Ping, Sides, Who};
+use crate::websocket::frame::{Head, MAX_HEAD, Opcode, mask};
 
 use super::*;
 
@@ -269,8 +270,16 @@ fn started() -> Tunnels<Told> {
 }
 
 fn join(tunnels: &Tunnels<Told>, rules: Rules) -> Far {
+    join_as(tunnels, rules, false)
+}
+
+fn join_frames(tunnels: &Tunnels<Told>, rules: Rules) -> Far {
+    join_as(tunnels, rules, true)
+}
+
+fn join_as(tunnels: &Tunnels<Told>, rules: Rules, websocket: bool) -> Far {
     let (far, joining) = tunnel(rules);
-    let Joining { client, upstream, rules, websocket, owner } = joining;
+    let Joining { client, upstream, rules, owner, .. } = joining;
     tunnels.join(client, upstream, rules, websocket, owner);
     far.client.set_nonblocking(false).unwrap();
     far.upstream.set_nonblocking(false).unwrap();
@@ -333,4 +342,59 @@ fn much_arrives_as_it_was_sent() {
             .read(&mut [0])
             .map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |count| count == 0)
     );
+}
+
+/// A whole message in one frame; a client's is masked with zeros.
+fn frame(masked: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut head = [0; MAX_HEAD];
+    let size = Head::message(opcode, masked.then_some([0; 4]), payload.len() as u64).write(&mut head);
+    [&head[..size], payload].concat()
+}
+
+/// Reads one frame: its head, and its payload as it stands there.
+fn read_frame(socket: &mut UnixStream) -> (Head, Vec<u8>) {
+    let mut head = Vec::new();
+    loop {
+        if let Some((head, _)) = Head::read(&head).unwrap() {
+            let mut payload = vec![0; head.length as usize];
+            socket.read_exact(&mut payload).unwrap();
+            return (head, payload);
+        }
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+}
+
+/// What is large goes around our memory, and still nothing of ours gets into it.
+#[test]
+fn frames_of_any_size_arrive_whole_between_pings_of_ours() {
+    let millisecond = Limit::from(Duration::from_millis(1));
+    let ping = Ping { to: Sides::Both, interval: millisecond, timeout: Duration::from_secs(600).into() };
+    let rules = Rules { frames: Some(FrameRules { ping: Some(ping), ..FrameRules::default() }), ..idle(600) };
+    let tunnels = started();
+    let Far { mut client, mut upstream, .. } = join_frames(&tunnels, rules);
+    let sizes: Vec<usize> = (0..300).map(|at: usize| at.pow(3) * 7 % 300_001 / (1 + at % 5)).collect();
+    let payload = |at: usize| vec![at as u8; sizes[at]];
+    let asked = thread::scope(|scope| {
+        scope.spawn(|| {
+            for at in 0..sizes.len() {
+                client.write_all(&frame(true, Opcode::BINARY, &payload(at))).unwrap();
+            }
+        });
+        let (mut at, mut asked) = (0, 0);
+        while at < sizes.len() || asked == 0 {
+            let (head, mut bytes) = read_frame(&mut upstream);
+            mask(&mut bytes, head.mask.expect("a mask"), 0);
+            if head.opcode == Opcode::PING {
+                asked += 1;
+                upstream.write_all(&frame(false, Opcode::PONG, &bytes)).unwrap();
+                continue;
+            }
+            assert!((head.opcode, bytes) == (Opcode::BINARY, payload(at)), "message {at}");
+            at += 1;
+        }
+        asked
+    });
+    assert!(asked > 0);
 }
