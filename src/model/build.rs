@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostics::Diagnostic;
 use crate::features::listen::ServerName;
 use crate::features::rewrite::Step;
-use crate::features::{Build, Options, Settings, Written, files, log, proxy};
+use crate::features::{Build, Options, Settings, files, log, proxy};
 use crate::source::Files;
 use crate::syntax::Tree;
 
@@ -96,7 +96,7 @@ impl Assembly<'_> {
             name: Vec::new(),
             span: raw.span,
             text: 0,
-            written: Written::default(),
+            written: Box::default(),
             inner: Vec::new(),
             ifs: Vec::new(),
         };

@@ -22,7 +22,8 @@ pub struct RawLocation {
     pub span: Span,
     /// See [`mark::text`].
     pub text: u64,
-    pub written: Written,
+    // Large, and handed around.
+    pub written: Box<Written>,
     pub inner: Vec<RawLocation>,
     /// The blocks of its `if`s, in the order of its steps.
     pub ifs: Vec<RawLocation>,
@@ -33,7 +34,7 @@ pub struct RawServer {
     pub span: Span,
     /// Of what stands outside of its locations: see [`mark::text`].
     pub text: u64,
-    pub written: Written,
+    pub written: Box<Written>,
     pub locations: Vec<RawLocation>,
     pub ifs: Vec<RawLocation>,
 }
@@ -188,7 +189,7 @@ impl<'a> Walk<'a> {
     }
 
     fn server(&mut self, block: Option<NodeId>, servers: &mut Vec<RawServer>) {
-        let (mut written, mut locations, mut ifs) = (Written::default(), Vec::new(), Vec::new());
+        let (mut written, mut locations, mut ifs) = (Box::<Written>::default(), Vec::new(), Vec::new());
         let inner = Inner::Locations { outer: None, locations: &mut locations, ifs: &mut ifs };
         self.block(block, Level { context: Context::SERVER, written: &mut written, inner });
         let Some(span) = block.map(|id| self.tree.get(id).name.span).or_else(|| self.first_span()) else {
@@ -222,7 +223,7 @@ impl<'a> Walk<'a> {
     ) -> (Option<rewrite::Condition>, RawLocation) {
         let mut call = Call { tree: self.tree, directive, context, build: &mut self.build };
         let condition = rewrite::condition(&mut call);
-        let mut written = Written::default();
+        let mut written = Box::<Written>::default();
         self.block(Some(directive.id), Level { context: inner, written: &mut written, inner: Inner::None });
         let location = RawLocation {
             kind: Kind::Unnamed,
@@ -248,7 +249,7 @@ impl<'a> Walk<'a> {
         let named = if sound { location_name(&mut call, outer) } else { None };
         // What is inside is looked at though the location itself is wrong.
         let (kind, name) = named.clone().unwrap_or((Kind::Prefix, Vec::new()));
-        let (mut written, mut locations, mut ifs) = (Written::default(), Vec::new(), Vec::new());
+        let (mut written, mut locations, mut ifs) = (Box::<Written>::default(), Vec::new(), Vec::new());
         let this = Outer { kind: &kind, name: &name };
         let outer = named.is_some().then_some(&this);
         let inner = Inner::Locations { outer, locations: &mut locations, ifs: &mut ifs };

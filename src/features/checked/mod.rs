@@ -175,8 +175,8 @@ pub struct Whole<'a> {
     tree: &'a Tree,
     /// Outermost first; `None` is the outermost level.
     blocks: Vec<(Option<NodeId>, Context)>,
-    /// The last directive of each name in each block.
-    last: HashMap<(Option<NodeId>, &'a [u8]), &'a Directive>,
+    /// The last directive of each name in each block: so few that they are found by looking at each.
+    last: HashMap<Option<NodeId>, Vec<&'a Directive>>,
 }
 
 impl<'a> Whole<'a> {
@@ -186,14 +186,19 @@ impl<'a> Whole<'a> {
         let mut next = 0;
         while let Some((block, context)) = whole.blocks.get(next).copied() {
             next += 1;
+            let mut last: Vec<&Directive> = Vec::new();
             for directive in tree.items(block) {
-                whole.last.insert((block, &directive.name.value), directive);
+                match last.iter_mut().find(|other| other.name.value == directive.name.value) {
+                    Some(earlier) => *earlier = directive,
+                    None => last.push(directive),
+                }
                 let row = catalogue::in_context(&directive.name.value, context);
                 let inner = row.and_then(|row| row.inner(context));
                 if let Some(inner) = inner.filter(|inner| !Context::DATA.meets(*inner)) {
                     whole.blocks.push((Some(directive.id), inner));
                 }
             }
+            whole.last.insert(block, last);
         }
         whole
     }
@@ -204,7 +209,7 @@ impl<'a> Whole<'a> {
 
     /// The directive of this name that stands in a block itself: the last, if there are several.
     fn own(&self, block: Option<NodeId>, name: &str) -> Option<&'a Directive> {
-        self.last.get(&(block, name.as_bytes())).copied()
+        self.last.get(&block)?.iter().find(|directive| directive.is(name)).copied()
     }
 
     /// The directive of this name that is in effect in a block: its own, or that of the nearest
