@@ -127,10 +127,7 @@ impl Control {
         let upgrade = Upgrade::new(inherited.predecessor);
         let signals = Signals::new().map_err(StartError::Thread)?;
         logs.configure(&model, &error_log)?;
-        let count = match model.main.workers {
-            Workers::Number(count) => count,
-            Workers::Auto => std::thread::available_parallelism().map_or(1, usize::from),
-        };
+        let count = worker_count(&model);
         if let Some(shortage) = limits::raise_open_files(&model.main, count) {
             startup.short_of_files(&shortage);
         }
@@ -379,6 +376,14 @@ impl Control {
             self.say(Level::Warn, format_args!("{shortage}"));
         }
         self.say(Level::Notice, format_args!("configuration {generation} is in force"));
+        let (count, now) = (worker_count(&self.crew.live().model), self.crew.len());
+        if count != now {
+            let message = format_args!(
+                "worker_processes: {now} go on; {count} will be when the process is started anew, or another \
+                 takes over (USR2)"
+            );
+            self.say(Level::Warn, message);
+        }
         Ok(())
     }
 
@@ -456,6 +461,13 @@ async fn changed(watch: &mut Option<Watch>) {
     match watch {
         Some(watch) => watch.changed().await,
         None => std::future::pending().await,
+    }
+}
+
+fn worker_count(model: &Model) -> usize {
+    match model.main.workers {
+        Workers::Number(count) => count,
+        Workers::Auto => std::thread::available_parallelism().map_or(1, usize::from),
     }
 }
 

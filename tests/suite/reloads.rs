@@ -98,6 +98,17 @@ fn tunnels_of_the_old_are_gone_when_worker_shutdown_timeout_has_passed() {
 }
 
 #[test]
+fn another_number_of_workers_is_told_to_come_later() {
+    let text = site("", "", "");
+    let server = start(&text);
+    reload(&server, &text.replace("worker_processes 1;", "worker_processes 2;"), 2);
+    until("a word about it", || {
+        server.place.read("error.log").contains("worker_processes: 1 go on; 2 will be")
+    });
+    assert_eq!(connect(&server).ask(GET).expect("an answer").body_text(), "ok");
+}
+
+#[test]
 fn keep_spares_what_is_unchanged() {
     let keep = "websocket_reload keep;";
     let locations = |other: &str| tunnel_to("/same", "") + &tunnel_to("/other", other);
