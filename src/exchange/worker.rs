@@ -84,14 +84,18 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker of this thread.
+    /// A worker of this thread, and what serves its tunnels.
     ///
     /// # Errors
     /// What the system says when it has no descriptor or no thread left for the tunnels.
-    pub fn new(number: usize, shared: Arc<Shared>) -> io::Result<Worker> {
-        Ok(Worker {
+    pub fn new(
+        number: usize,
+        shared: Arc<Shared>,
+    ) -> io::Result<(Worker, impl Future<Output = io::Result<()>> + use<>)> {
+        let (tunnels, served) = Tunnels::here(format!("tunnels {number}"))?;
+        let worker = Worker {
             shared,
-            tunnels: Tunnels::start(format!("tunnels {number}"))?,
+            tunnels,
             pool: Pool::default(),
             quitting: Rc::default(),
             ending: Rc::default(),
@@ -99,7 +103,8 @@ impl Worker {
             computed: RefCell::default(),
             requests: RefCell::default(),
             buffers: RefCell::default(),
-        })
+        };
+        Ok((worker, served))
     }
 
     /// Has all tunnels end: everything does.

@@ -99,14 +99,25 @@ fn run(
 ) {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     match runtime.and_then(|runtime| Ok((runtime, Worker::new(number, shared)?))) {
-        Ok((runtime, worker)) => {
+        Ok((runtime, (worker, tunnels))) => {
             // Who started us waits for this.
             let _ = started.send(Ok(worker.open.clone()));
-            runtime.block_on(work(Rc::new(worker), orders));
+            let worker = Rc::new(worker);
+            runtime.block_on(async {
+                tokio::task::spawn_local(serve_tunnels(worker.clone(), tunnels));
+                work(worker, orders).await;
+            });
         }
         Err(error) => {
             let _ = started.send(Err(error));
         }
+    }
+}
+
+async fn serve_tunnels(worker: Rc<Worker>, tunnels: impl Future<Output = io::Result<()>>) {
+    if let Err(error) = tunnels.await {
+        let message = format_args!("epoll_wait() failed ({})", crate::net::numbered(&error));
+        tell(&worker.live().model.error_log, Level::Alert, 0, message);
     }
 }
 

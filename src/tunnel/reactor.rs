@@ -1,10 +1,13 @@
 //! All tunnels of a worker: what waits for their sockets and their deadlines.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,10 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
 use rustix::io::Errno;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::task::yield_now;
+use tokio::time::sleep_until;
 
 use crate::net::BUFFER_SIZE;
 
@@ -24,6 +31,18 @@ const EVENTS: usize = 256;
 
 /// The longest wait that is asked of the system, in milliseconds: a day.
 const LONGEST_WAIT: u64 = 24 * 60 * 60 * 1000;
+
+/// How often the system is asked for events before the worker's other tasks get their turn.
+const ROUNDS: usize = 4;
+
+/// A batch as small as this was all there is, most likely: the rest is waited for.
+const FEW: usize = 1;
+
+/// Does not wait.
+const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// How many turns a tunnel has where it began before it is taken for one that talks.
+const TALKING: u8 = 64;
 
 /// The number of the bell's events: that of no socket.
 const BELL: u64 = u64::MAX;
@@ -39,10 +58,18 @@ pub trait Owner: Send + 'static {
 
 /// A worker's tunnels. Each is two sockets and a few hundred bytes; it has no task and no timer of its own.
 ///
-/// They live on a thread that does nothing else. Between two messages it waits in one system call, and what
-/// it adds to those that move a message is one look into a table. A worker's requests and its tunnels do not
-/// wait for each other.
+/// The busy ones live on a thread that does nothing else. Between two messages it waits in one system call,
+/// and what it adds to those that move a message is one look into a table; requests do not wait for them.
+/// A tunnel begins where its request was served, though, to whose runtime all tunnels are one descriptor, and
+/// moves when it has shown that it talks: going from thread to thread costs more than many a socket lives for.
 pub struct Tunnels<E: Owner> {
+    /// Where tunnels begin.
+    door: Arc<Door<E>>,
+    thread: Busy<E>,
+}
+
+/// The thread of the busy ones.
+struct Busy<E: Owner> {
     door: Arc<Door<E>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -56,6 +83,7 @@ struct Door<E> {
 
 enum Message<E> {
     Join(Box<Joining<E>>),
+    Move(Box<Entry<E>>),
     Leave(Box<Judge<E>>),
     Stop,
 }
@@ -77,15 +105,29 @@ impl<E: Owner> Tunnels<E> {
     /// # Errors
     /// What the system says when it has no descriptor or no thread left.
     pub fn start(name: String) -> io::Result<Tunnels<E>> {
-        let reactor = Reactor::new()?;
-        let door = reactor.door.clone();
-        let thread = thread::Builder::new().name(name).spawn(move || reactor.run())?;
-        Ok(Tunnels { door, thread: Some(thread) })
+        let thread = Busy::start(name, Instant::now())?;
+        Ok(Tunnels { door: thread.door.clone(), thread })
+    }
+
+    /// Starts the thread, and gives what serves the tunnels that have just begun: a task for this thread, to
+    /// be polled within a runtime. It ends with an error of the system's alone.
+    ///
+    /// # Errors
+    /// What the system says when it has no descriptor or no thread left.
+    pub fn here(name: String) -> io::Result<(Tunnels<E>, impl Future<Output = io::Result<()>>)> {
+        let began = Instant::now();
+        let thread = Busy::start(name, began)?;
+        let reactor = Reactor::new(began, Some(thread.door.clone()))?;
+        Ok((Tunnels { door: reactor.door.clone(), thread }, reactor.serve()))
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.door.count.load(Ordering::Relaxed)
+        let busy = match Arc::ptr_eq(&self.door, &self.thread.door) {
+            true => 0,
+            false => self.thread.door.count.load(Ordering::Relaxed),
+        };
+        self.door.count.load(Ordering::Relaxed) + busy
     }
 
     pub fn is_empty(&self) -> bool {
@@ -113,7 +155,16 @@ impl<E: Owner> Tunnels<E> {
     }
 }
 
-impl<E: Owner> Drop for Tunnels<E> {
+impl<E: Owner> Busy<E> {
+    fn start(name: String, began: Instant) -> io::Result<Busy<E>> {
+        let reactor = Reactor::new(began, None)?;
+        let door = reactor.door.clone();
+        let thread = thread::Builder::new().name(name).spawn(move || reactor.run())?;
+        Ok(Busy { door, thread: Some(thread) })
+    }
+}
+
+impl<E: Owner> Drop for Busy<E> {
     /// Cuts whatever tunnels there are.
     fn drop(&mut self) {
         self.door.leave(Message::Stop);
@@ -151,6 +202,8 @@ struct Reactor<E> {
     unfinished: Vec<u32>,
     /// Every tunnel reads into it, so that none that idles owns one.
     buffer: Vec<u8>,
+    /// Where those go that talk.
+    busy: Option<Arc<Door<E>>>,
 }
 
 struct Entry<E> {
@@ -159,24 +212,27 @@ struct Entry<E> {
     deadline: u64,
     /// It is among the unfinished.
     again: bool,
+    /// How often something has passed through it here.
+    passed: u8,
     owner: E,
 }
 
 impl<E: Owner> Reactor<E> {
-    fn new() -> io::Result<Reactor<E>> {
+    fn new(began: Instant, busy: Option<Arc<Door<E>>>) -> io::Result<Reactor<E>> {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
         let door = Arc::new(Door { messages: Mutex::default(), bell, count: AtomicUsize::new(0) });
         Ok(Reactor {
             epoll,
-            began: Instant::now(),
+            began,
             door,
             entries: Vec::new(),
             free: Vec::new(),
             deadlines: Deadlines::default(),
             unfinished: Vec::new(),
             buffer: vec![0; BUFFER_SIZE],
+            busy,
         })
     }
 
@@ -184,6 +240,43 @@ impl<E: Owner> Reactor<E> {
     fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
         while !self.round(&mut events, self.patience()) {}
+    }
+
+    /// The same as a task of a runtime, to which all sockets are one descriptor.
+    async fn serve(mut self) -> io::Result<()> {
+        #[expect(deprecated, reason = "an OwnedFd keeps what the unsafe successor wants promised")]
+        let socket = AsyncFd::with_interest(self.epoll.try_clone()?, Interest::READABLE)?;
+        let mut clock = pin!(sleep_until(self.next_moment()));
+        let mut events = Vec::with_capacity(EVENTS);
+        loop {
+            let mut rounds = 0;
+            // What comes while something is done need not be waited for.
+            while rounds == 0 || events.len() > FEW || !self.unfinished.is_empty() {
+                if self.round(&mut events, AT_ONCE) {
+                    return Ok(());
+                }
+                rounds += 1;
+                if rounds % ROUNDS == 0 {
+                    yield_now().await;
+                }
+            }
+            let next = self.next_moment();
+            if next < clock.deadline() || clock.is_elapsed() {
+                clock.as_mut().reset(next);
+            }
+            poll_fn(|cx| match clock.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Ok(())),
+                Poll::Pending => socket.poll_read_ready(cx).map_ok(|mut ready| ready.clear_ready()),
+            })
+            .await?;
+        }
+    }
+
+    /// When something is due, whatever the sockets have to say.
+    fn next_moment(&self) -> tokio::time::Instant {
+        let latest = self.now() + LONGEST_WAIT;
+        let moment = self.deadlines.first().map_or(latest, |first| first.min(latest));
+        tokio::time::Instant::from_std(self.began + Duration::from_millis(moment))
     }
 
     /// Waits for events, as many as there is room for, and does what there is to do. True if that is to stop.
@@ -276,7 +369,14 @@ impl<E: Owner> Reactor<E> {
         for message in messages {
             match message {
                 Message::Join(joining) => self.join(*joining, now),
-                Message::Leave(judge) => self.leave(judge, now),
+                Message::Move(entry) => self.settle(entry, now),
+                Message::Leave(judge) => {
+                    let judge = self.leave(judge, now);
+                    // Those that have moved before are told behind their arrival.
+                    if let Some(busy) = &self.busy {
+                        busy.leave(Message::Leave(judge));
+                    }
+                }
                 Message::Stop => return true,
             }
         }
@@ -285,19 +385,45 @@ impl<E: Owner> Reactor<E> {
 
     fn join(&mut self, joining: Joining<E>, now: u64) {
         let Joining { client, upstream, rules, websocket, owner } = joining;
-        let mut tunnel = Tunnel::new(client, upstream, rules, websocket, now);
+        let tunnel = Tunnel::new(client, upstream, rules, websocket, now);
+        let deadline = tunnel.deadline();
+        self.settle(Box::new(Entry { tunnel, deadline, again: false, passed: 0, owner }), now);
+    }
+
+    /// Waits for a tunnel from now on.
+    fn settle(&mut self, mut entry: Box<Entry<E>>, now: u64) {
         let at = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
             self.entries.len() as u32 - 1
         });
-        if let Err(error) = self.register(at, &tunnel) {
+        if let Err(error) = self.register(at, &entry.tunnel) {
             self.free.push(at);
-            let closing = tunnel.abandon(Why::Refused(error), now);
+            let closing = entry.tunnel.abandon(Why::Refused(error), now);
+            let Entry { tunnel, owner, .. } = *entry;
             return self.finish(tunnel, owner, closing);
         }
-        let deadline = tunnel.deadline();
-        self.deadlines.add(deadline, at);
-        self.entries[at as usize] = Some(Box::new(Entry { tunnel, deadline, again: false, owner }));
+        self.deadlines.add(entry.deadline, at);
+        self.entries[at as usize] = Some(entry);
+    }
+
+    /// Something has passed through a tunnel: one that talks goes to the thread of those that do.
+    fn has_passed(&mut self, at: u32) {
+        let Some(busy) = &self.busy else { return };
+        let Some(entry) = &mut self.entries[at as usize] else { return };
+        entry.passed += 1;
+        if entry.passed < TALKING {
+            return;
+        }
+        let Some(mut entry) = self.entries[at as usize].take() else { return };
+        self.deadlines.remove(entry.deadline, at);
+        self.free.push(at);
+        entry.again = false;
+        // It can only fail for sockets that are not there.
+        let _ = epoll::delete(&self.epoll, &entry.tunnel.client.socket);
+        let _ = epoll::delete(&self.epoll, &entry.tunnel.upstream.socket);
+        self.door.count.fetch_sub(1, Ordering::Relaxed);
+        busy.count.fetch_add(1, Ordering::Relaxed);
+        busy.leave(Message::Move(entry));
     }
 
     fn register(&self, at: u32, tunnel: &Tunnel<OwnedFd>) -> io::Result<()> {
@@ -308,7 +434,7 @@ impl<E: Owner> Reactor<E> {
         Ok(())
     }
 
-    fn leave(&mut self, mut judge: Box<Judge<E>>, now: u64) {
+    fn leave(&mut self, mut judge: Box<Judge<E>>, now: u64) -> Box<Judge<E>> {
         for at in 0..self.entries.len() as u32 {
             let Some(entry) = &mut self.entries[at as usize] else { continue };
             let Some((after, why)) = judge(&entry.owner) else { continue };
@@ -316,6 +442,7 @@ impl<E: Owner> Reactor<E> {
             entry.tunnel.leave_at(moment, why);
             self.wait(at, moment);
         }
+        judge
     }
 
     /// Gives a tunnel its turn.
@@ -325,9 +452,12 @@ impl<E: Owner> Reactor<E> {
         let turn = AssertUnwindSafe(|| entry.tunnel.turn(now, &mut self.buffer));
         let next = catch_unwind(turn);
         let closing = match next {
-            Ok(Next::Still) if entry.deadline != NEVER => return,
+            Ok(Next::Still) if entry.deadline != NEVER => return self.has_passed(at),
             Ok(Next::Still) => return self.wait(at, now + 1),
-            Ok(Next::Wait(deadline)) => return self.wait(at, deadline),
+            Ok(Next::Wait(deadline)) => {
+                self.wait(at, deadline);
+                return self.has_passed(at);
+            }
             Ok(Next::Again) => {
                 if !entry.again {
                     entry.again = true;

@@ -71,7 +71,7 @@ fn with_worker<T: Send + 'static>(
     let live = Live::new(model, None).unwrap();
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async move {
-        let worker = Rc::new(Worker::new(0, Arc::new(Shared::new(live))).unwrap());
+        let worker = Rc::new(Worker::new(0, Arc::new(Shared::new(live))).unwrap().0);
         let address = Address::unix(&listen);
         let listener = Arc::new(ListenAddress::Known(address.clone()));
         let (client, server) = UnixStream::pair().unwrap();

@@ -354,23 +354,20 @@ fn sockets_of_systemd_are_served() {
             }}"
         ),
     );
-    for socket in [inet.as_raw_fd(), other.as_raw_fd(), unix.as_raw_fd()] {
-        assert!(socket > 5, "the shell below puts the sockets under 3, 4 and 5");
-    }
-    for socket in [&inet, &other] {
+    // Above those that the shell puts them under, and not closed when it begins.
+    let above =
+        |socket: &dyn AsFd| rustix::io::fcntl_dupfd_cloexec(socket.as_fd(), 10).expect("a descriptor");
+    let sockets = [above(&inet), above(&other), above(&unix)];
+    for socket in &sockets {
         rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).expect("a descriptor to pass on");
     }
-    rustix::io::fcntl_setfd(&unix, rustix::io::FdFlags::empty()).expect("a descriptor to pass on");
-    let passed = format!(
-        "exec 3<&{a} 4<&{b} 5<&{c} {a}<&- {b}<&- {c}<&-; LISTEN_FDS=3 LISTEN_PID=$$ exec \"$@\"",
-        a = inet.as_raw_fd(),
-        b = other.as_raw_fd(),
-        c = unix.as_raw_fd()
-    );
+    let [a, b, c] = sockets.each_ref().map(|socket| socket.as_raw_fd());
+    let passed =
+        format!("exec 3<&{a} 4<&{b} 5<&{c} {a}<&- {b}<&- {c}<&-; LISTEN_FDS=3 LISTEN_PID=$$ exec \"$@\"");
     let mut command = Command::new("bash");
     command.args(["-c", &passed, "bash"]).arg(program(Kind::Wsproxy)).arg("-q").arg("-c").arg(conf);
     let mut child = command.stderr(Stdio::null()).spawn().expect("a shell");
-    drop((inet, other, unix));
+    drop((inet, other, unix, sockets));
     until("the pid file", || place.path("pid").exists());
     assert_eq!(ask(&Address::Tcp(address)).expect("an answer"), "one");
     assert_eq!(ask(&Address::Unix(place.path("systemd"))).expect("an answer"), "one");

@@ -56,7 +56,7 @@ struct Stepped {
 
 impl Stepped {
     fn new(at_once: usize) -> Stepped {
-        Stepped { reactor: Reactor::new().unwrap(), events: Vec::with_capacity(at_once) }
+        Stepped { reactor: Reactor::new(Instant::now(), None).unwrap(), events: Vec::with_capacity(at_once) }
     }
 
     fn join(&mut self, rules: Rules) -> Far {
