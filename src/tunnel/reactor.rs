@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use futures_util::task::AtomicWaker;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, Timespec, eventfd};
@@ -77,7 +78,9 @@ struct Busy<E: Owner> {
 /// Where others leave word for the thread.
 struct Door<E> {
     messages: Mutex<Vec<Message<E>>>,
-    bell: OwnedFd,
+    /// Wakes a thread; a task has a waker.
+    bell: Option<OwnedFd>,
+    task: AtomicWaker,
     count: AtomicUsize,
 }
 
@@ -184,9 +187,13 @@ impl<E> Door<E> {
     fn leave(&self, message: Message<E>) {
         let mut messages = self.messages();
         messages.push(message);
-        if messages.len() == 1 {
+        if messages.len() > 1 {
+            return;
+        }
+        match &self.bell {
             // It is full after as many rings as there are numbers, and rings even then.
-            let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes());
+            Some(bell) => drop(rustix::io::write(bell, &1u64.to_ne_bytes())),
+            None => self.task.wake(),
         }
     }
 }
@@ -219,10 +226,15 @@ struct Entry<E> {
 
 impl<E: Owner> Reactor<E> {
     fn new(began: Instant, busy: Option<Arc<Door<E>>>) -> io::Result<Reactor<E>> {
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
-        let door = Arc::new(Door { messages: Mutex::default(), bell, count: AtomicUsize::new(0) });
+        let mut bell = None;
+        if busy.is_none() {
+            let new = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            epoll::add(&epoll, &new, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
+            bell = Some(new);
+        }
+        let (task, count) = (AtomicWaker::new(), AtomicUsize::new(0));
+        let door = Arc::new(Door { messages: Mutex::default(), bell, task, count });
         Ok(Reactor {
             epoll,
             began,
@@ -264,9 +276,12 @@ impl<E: Owner> Reactor<E> {
             if next < clock.deadline() || clock.is_elapsed() {
                 clock.as_mut().reset(next);
             }
-            poll_fn(|cx| match clock.as_mut().poll(cx) {
-                Poll::Ready(()) => Poll::Ready(Ok(())),
-                Poll::Pending => socket.poll_read_ready(cx).map_ok(|mut ready| ready.clear_ready()),
+            poll_fn(|cx| {
+                self.door.task.register(cx.waker());
+                if clock.as_mut().poll(cx).is_ready() || !self.door.messages().is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                socket.poll_read_ready(cx).map_ok(|mut ready| ready.clear_ready())
             })
             .await?;
         }
@@ -297,7 +312,7 @@ impl<E: Owner> Reactor<E> {
         }
         self.go_on(now);
         self.due(now);
-        rung && self.obey(now)
+        (rung || self.door.bell.is_none()) && self.obey(now)
     }
 
     /// How long the system may wait for events.

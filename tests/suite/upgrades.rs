@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::fd::AsRawFd,
+    os::fd::{AsFd, AsRawFd},
     os::unix::fs::symlink,
     path::PathBuf,
     process::{Command, Stdio},
