@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of HTTP, of configuration, of who the two sides are. [`Tunnel`] is the machine: it moves
 //! what can be moved, is told what time it is, and never waits. [`Tunnels`] is what waits: all tunnels of a
-//! worker on one thread, no task and no timer for any of them. When a tunnel ends is what nginx's
+//! worker, no task and no timer for any of them. When a tunnel ends is what nginx's
 //! `ngx_http_upstream_process_upgraded` says, save that a side whose connection broke still gets its last
 //! words delivered.
 

@@ -398,3 +398,48 @@ fn frames_of_any_size_arrive_whole_between_pings_of_ours() {
     });
     assert!(asked > 0);
 }
+
+/// As many tunnels as are where they began, and on the thread of those that talk.
+fn whereabouts(tunnels: &Tunnels<Told>) -> (usize, usize) {
+    let count = |door: &Door<Told>| door.count.load(Ordering::Relaxed);
+    (count(&tunnels.door), count(&tunnels.thread.door))
+}
+
+#[test]
+fn a_tunnel_that_talks_moves_and_takes_everything_along() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build_local(tokio::runtime::LocalOptions::default()).unwrap();
+    let (tunnels, served) =
+        runtime.block_on(async { Tunnels::here("tunnels of a test".to_owned()) }).unwrap();
+    let mut quiet = join(&tunnels, Rules::default());
+    let mut talks = join(&tunnels, Rules::default());
+    assert_eq!(whereabouts(&tunnels), (2, 0));
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let far = thread::spawn(move || {
+        let mut answer = [0; 5];
+        for _ in 0..4 * usize::from(TALKING) {
+            talks.client.write_all(b"hello").unwrap();
+            talks.upstream.read_exact(&mut answer).unwrap();
+            talks.upstream.write_all(&answer).unwrap();
+            talks.client.read_exact(&mut answer).unwrap();
+        }
+        quiet.client.write_all(b"hello").unwrap();
+        quiet.upstream.read_exact(&mut answer).unwrap();
+        done.send(()).unwrap();
+        // Asked to end, both do, wherever they are.
+        let closings = [&talks, &quiet].map(|far| far.closing.recv_timeout(PATIENCE).unwrap());
+        assert!(closings.iter().all(|closing| matches!(closing.why, Why::Drained(Drained::Stopping))));
+        closings.map(|closing| closing.sent_to_upstream)
+    });
+    runtime.block_on(async {
+        tokio::task::spawn_local(served);
+        is_done.await.unwrap();
+        assert_eq!(whereabouts(&tunnels), (1, 1));
+        tunnels.leave(|_| Some((Duration::ZERO, Drained::Stopping)));
+        while !far.is_finished() {
+            yield_now().await;
+        }
+    });
+    assert_eq!(far.join().unwrap(), [5 * 4 * u64::from(TALKING), 5]);
+    assert_eq!(whereabouts(&tunnels), (0, 0));
+}
