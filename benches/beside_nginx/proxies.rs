@@ -44,8 +44,8 @@ pub const KINDS: &[Kind] = &[
 
 /// Pings, limits and counts: every frame's head is read. None of them is ever reached.
 const FRAMES_FOLLOWED: &str = "websocket_ping_interval 30s;
-            websocket_max_message_size 16m;
-            websocket_max_frame_size 16m;
+            websocket_max_message_size 128m;
+            websocket_max_frame_size 128m;
             websocket_message_rate 1000000/s;";
 
 /// A running proxy.
