@@ -14,6 +14,9 @@ use super::{Side, Socket, Why};
 /// Reads in one direction before other tunnels of the worker get their turn.
 const READS_PER_TURN: u32 = 8;
 
+/// The same in bytes, for what is moved without being read.
+const BYTES_PER_TURN: u64 = 512 * 1024;
+
 /// Bytes at once for which a way around copying them pays.
 const WORTHWHILE: u64 = 16 * 1024;
 
@@ -123,7 +126,11 @@ impl Flow {
         to: &mut Side<S>,
         buffer: &mut [u8],
     ) -> io::Result<Turn> {
+        let before = self.received;
         for _ in 0..READS_PER_TURN {
+            if self.received - before >= BYTES_PER_TURN {
+                break;
+            }
             match self.splice(from, to, u64::MAX)? {
                 Spliced::Bytes(_) => {}
                 Spliced::Over(turn) => return Ok(turn),
@@ -153,7 +160,11 @@ impl Flow {
         buffer: &mut [u8],
         terms: &mut Terms,
     ) -> io::Result<Turn> {
+        let before = self.received;
         for _ in 0..READS_PER_TURN {
+            if self.received - before >= BYTES_PER_TURN {
+                break;
+            }
             match self.splice(from, to, terms.unlooked())? {
                 Spliced::Bytes(count) => terms.lane.follower.skip(count),
                 Spliced::Over(turn) => return Ok(turn),
