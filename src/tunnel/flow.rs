@@ -14,7 +14,7 @@ use super::{Side, Socket, Why};
 /// Reads in one direction before other tunnels of the worker get their turn.
 const READS_PER_TURN: u32 = 8;
 
-/// The same in bytes, for what is moved without being read.
+/// The same in bytes, read or moved without being read.
 const BYTES_PER_TURN: u64 = 512 * 1024;
 
 /// Bytes at once for which a way around copying them pays.
@@ -110,78 +110,66 @@ impl Flow {
         buffer: &mut [u8],
         terms: Option<Terms>,
     ) -> Turn {
-        let turn = match (self.release(to), terms) {
-            (Ok(false), _) => Ok(Turn::Blocked),
-            (Ok(true), None) => self.carry(from, to, buffer),
-            (Ok(true), Some(mut terms)) => self.follow(from, to, buffer, &mut terms),
-            (Err(error), _) => Err(error),
+        let turn = match self.release(to) {
+            Ok(true) => self.go_on(from, to, buffer, terms),
+            Ok(false) => Ok(Turn::Blocked),
+            Err(error) => Err(error),
         };
         turn.unwrap_or_else(|error| Turn::Broken(Why::WriteFailed(error)))
     }
 
-    /// Moves bytes without a look. An error is the sink's.
+    /// Moves bytes, and follows the frames they make where there are terms. An error is the sink's.
+    fn go_on<S: Socket>(
+        &mut self,
+        from: &mut Side<S>,
+        to: &mut Side<S>,
+        buffer: &mut [u8],
+        mut terms: Option<Terms>,
+    ) -> io::Result<Turn> {
+        let before = self.received;
+        for _ in 0..READS_PER_TURN {
+            if self.received - before >= BYTES_PER_TURN {
+                break;
+            }
+            let most = terms.as_ref().map_or(u64::MAX, Terms::unlooked);
+            let turn = match (self.splice(from, to, most)?, &mut terms) {
+                (Spliced::Over(turn), _) => Some(turn),
+                (Spliced::Bytes(_), None) => None,
+                (Spliced::Bytes(count), Some(terms)) => {
+                    terms.lane.follower.skip(count);
+                    None
+                }
+                (Spliced::Not, None) => self.carry(from, to, buffer)?,
+                (Spliced::Not, Some(terms)) => self.show(from, to, buffer, terms)?,
+            };
+            if let Some(turn) = turn {
+                return Ok(turn);
+            }
+            if self.is_blocked() {
+                return Ok(Turn::Blocked);
+            }
+            if !from.is_readable() {
+                return Ok(Turn::Idle);
+            }
+        }
+        Ok(Turn::Unfinished)
+    }
+
+    /// Reads, and passes it on without a look. Something if this is all for now.
+    #[inline]
     fn carry<S: Socket>(
         &mut self,
         from: &mut Side<S>,
         to: &mut Side<S>,
         buffer: &mut [u8],
-    ) -> io::Result<Turn> {
-        let before = self.received;
-        for _ in 0..READS_PER_TURN {
-            if self.received - before >= BYTES_PER_TURN {
-                break;
-            }
-            match self.splice(from, to, u64::MAX)? {
-                Spliced::Bytes(_) => {}
-                Spliced::Over(turn) => return Ok(turn),
-                Spliced::Not => match self.read(from, buffer) {
-                    Ok(count) => {
-                        self.put(to, &buffer[..count])?;
-                        from.is_bulky = count == buffer.len();
-                    }
-                    Err(turn) => return Ok(turn),
-                },
-            }
-            if self.is_blocked() {
-                return Ok(Turn::Blocked);
-            }
-            if !from.is_readable() {
-                return Ok(Turn::Idle);
-            }
-        }
-        Ok(Turn::Unfinished)
-    }
-
-    /// Moves bytes and follows the frames they make. An error is the sink's.
-    fn follow<S: Socket>(
-        &mut self,
-        from: &mut Side<S>,
-        to: &mut Side<S>,
-        buffer: &mut [u8],
-        terms: &mut Terms,
-    ) -> io::Result<Turn> {
-        let before = self.received;
-        for _ in 0..READS_PER_TURN {
-            if self.received - before >= BYTES_PER_TURN {
-                break;
-            }
-            match self.splice(from, to, terms.unlooked())? {
-                Spliced::Bytes(count) => terms.lane.follower.skip(count),
-                Spliced::Over(turn) => return Ok(turn),
-                Spliced::Not => {
-                    if let Some(turn) = self.show(from, to, buffer, terms)? {
-                        return Ok(turn);
-                    }
-                }
-            }
-            if self.is_blocked() {
-                return Ok(Turn::Blocked);
-            }
-            if !from.is_readable() {
-                return Ok(Turn::Idle);
-            }
-        }
-        Ok(Turn::Unfinished)
+    ) -> io::Result<Option<Turn>> {
+        let count = match self.read(from, buffer) {
+            Ok(count) => count,
+            Err(turn) => return Ok(Some(turn)),
+        };
+        self.put(to, &buffer[..count])?;
+        from.is_bulky = count == buffer.len();
+        Ok(None)
     }
 
     /// Reads, and passes what frames allow. Something if this is all for now.
