@@ -251,7 +251,14 @@ impl<E: Owner> Reactor<E> {
     /// Serves the tunnels until it is told to stop.
     fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
-        while !self.round(&mut events, self.patience()) {}
+        loop {
+            match self.round(&mut events, self.patience()) {
+                Ok(true) => return,
+                Ok(false) => {}
+                // Not with an epoll and a buffer of our own. If it happens all the same, it shall not spin.
+                Err(_) => thread::sleep(Duration::from_millis(100)),
+            }
+        }
     }
 
     /// The same as a task of a runtime, to which all sockets are one descriptor.
@@ -264,7 +271,7 @@ impl<E: Owner> Reactor<E> {
             let mut rounds = 0;
             // What comes while something is done need not be waited for.
             while rounds == 0 || events.len() > FEW || !self.unfinished.is_empty() {
-                if self.round(&mut events, AT_ONCE) {
+                if self.round(&mut events, AT_ONCE)? {
                     return Ok(());
                 }
                 rounds += 1;
@@ -295,12 +302,12 @@ impl<E: Owner> Reactor<E> {
     }
 
     /// Waits for events, as many as there is room for, and does what there is to do. True if that is to stop.
-    fn round(&mut self, events: &mut Vec<Event>, patience: Timespec) -> bool {
+    /// An error is the system's, which has no events to give.
+    fn round(&mut self, events: &mut Vec<Event>, patience: Timespec) -> io::Result<bool> {
         events.clear();
         match epoll::wait(&self.epoll, spare_capacity(events), Some(&patience)) {
             Ok(_) | Err(Errno::INTR) => {}
-            // Not with an epoll and a buffer of our own. If it happens all the same, it shall not spin.
-            Err(_) => thread::sleep(Duration::from_millis(100)),
+            Err(error) => return Err(error.into()),
         }
         let now = self.now();
         let mut rung = false;
@@ -312,7 +319,7 @@ impl<E: Owner> Reactor<E> {
         }
         self.go_on(now);
         self.due(now);
-        (rung || self.door.bell.is_none()) && self.obey(now)
+        Ok((rung || self.door.bell.is_none()) && self.obey(now))
     }
 
     /// How long the system may wait for events.

@@ -67,7 +67,7 @@ impl Stepped {
     }
 
     fn step(&mut self) {
-        self.reactor.round(&mut self.events, Timespec::default());
+        self.reactor.round(&mut self.events, Timespec::default()).unwrap();
         self.assert_tidy();
     }
 
