@@ -5,7 +5,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::thread::{self, JoinHandle};
@@ -66,7 +65,8 @@ pub trait Owner: Send + 'static {
 pub struct Tunnels<E: Owner> {
     /// Where tunnels begin.
     door: Arc<Door<E>>,
-    thread: Busy<E>,
+    /// Ends when this is dropped.
+    _thread: Busy<E>,
 }
 
 /// The thread of the busy ones.
@@ -81,7 +81,6 @@ struct Door<E> {
     /// Wakes a thread; a task has a waker.
     bell: Option<OwnedFd>,
     task: AtomicWaker,
-    count: AtomicUsize,
 }
 
 enum Message<E> {
@@ -103,13 +102,13 @@ struct Joining<E> {
 type Judge<E> = dyn FnMut(&E) -> Option<(Duration, Drained)> + Send;
 
 impl<E: Owner> Tunnels<E> {
-    /// Starts the thread.
+    /// Starts the thread, on which tunnels are from the beginning then: for a process without a runtime.
     ///
     /// # Errors
     /// What the system says when it has no descriptor or no thread left.
     pub fn start(name: String) -> io::Result<Tunnels<E>> {
         let thread = Busy::start(name, Instant::now())?;
-        Ok(Tunnels { door: thread.door.clone(), thread })
+        Ok(Tunnels { door: thread.door.clone(), _thread: thread })
     }
 
     /// Starts the thread, and gives what serves the tunnels that have just begun: a task for this thread, to
@@ -121,20 +120,7 @@ impl<E: Owner> Tunnels<E> {
         let began = Instant::now();
         let thread = Busy::start(name, began)?;
         let reactor = Reactor::new(began, Some(thread.door.clone()))?;
-        Ok((Tunnels { door: reactor.door.clone(), thread }, reactor.serve()))
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        let busy = match Arc::ptr_eq(&self.door, &self.thread.door) {
-            true => 0,
-            false => self.thread.door.count.load(Ordering::Relaxed),
-        };
-        self.door.count.load(Ordering::Relaxed) + busy
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        Ok((Tunnels { door: reactor.door.clone(), _thread: thread }, reactor.serve()))
     }
 
     /// Joins two sockets that do not block; `websocket` says whether frames go through them. `owner` is told
@@ -147,7 +133,6 @@ impl<E: Owner> Tunnels<E> {
         websocket: bool,
         owner: E,
     ) {
-        self.door.count.fetch_add(1, Ordering::Relaxed);
         self.door.leave(Message::Join(Box::new(Joining { client, upstream, rules, websocket, owner })));
     }
 
@@ -224,6 +209,15 @@ struct Entry<E> {
     owner: E,
 }
 
+impl<E: Owner> Entry<E> {
+    /// Closes the sockets, then tells the owner.
+    fn finish(self, closing: Closing) {
+        let Entry { tunnel, owner, .. } = self;
+        drop(tunnel);
+        owner.ended(closing);
+    }
+}
+
 impl<E: Owner> Reactor<E> {
     fn new(began: Instant, busy: Option<Arc<Door<E>>>) -> io::Result<Reactor<E>> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
@@ -233,8 +227,7 @@ impl<E: Owner> Reactor<E> {
             epoll::add(&epoll, &new, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
             bell = Some(new);
         }
-        let (task, count) = (AtomicWaker::new(), AtomicUsize::new(0));
-        let door = Arc::new(Door { messages: Mutex::default(), bell, task, count });
+        let door = Arc::new(Door { messages: Mutex::default(), bell, task: AtomicWaker::new() });
         Ok(Reactor {
             epoll,
             began,
@@ -421,8 +414,7 @@ impl<E: Owner> Reactor<E> {
         if let Err(error) = self.register(at, &entry.tunnel) {
             self.free.push(at);
             let closing = entry.tunnel.abandon(Why::Refused(error), now);
-            let Entry { tunnel, owner, .. } = *entry;
-            return self.finish(tunnel, owner, closing);
+            return entry.finish(closing);
         }
         self.deadlines.add(entry.deadline, at);
         self.entries[at as usize] = Some(entry);
@@ -443,8 +435,6 @@ impl<E: Owner> Reactor<E> {
         // It can only fail for sockets that are not there.
         let _ = epoll::delete(&self.epoll, &entry.tunnel.client.socket);
         let _ = epoll::delete(&self.epoll, &entry.tunnel.upstream.socket);
-        self.door.count.fetch_sub(1, Ordering::Relaxed);
-        busy.count.fetch_add(1, Ordering::Relaxed);
         busy.leave(Message::Move(entry));
     }
 
@@ -497,8 +487,7 @@ impl<E: Owner> Reactor<E> {
         if let Some(entry) = self.entries[at as usize].take() {
             self.deadlines.remove(entry.deadline, at);
             self.free.push(at);
-            let Entry { tunnel, owner, .. } = *entry;
-            self.finish(tunnel, owner, closing);
+            entry.finish(closing);
         }
     }
 
@@ -511,13 +500,6 @@ impl<E: Owner> Reactor<E> {
             self.deadlines.add(deadline, at);
             entry.deadline = deadline;
         }
-    }
-
-    /// Closes the sockets, then tells the owner.
-    fn finish(&self, tunnel: Tunnel<OwnedFd>, owner: E, closing: Closing) {
-        drop(tunnel);
-        self.door.count.fetch_sub(1, Ordering::Relaxed);
-        owner.ended(closing);
     }
 }
 

@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
+use std::thread::ThreadId;
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::tunnel::{FrameRules, Limit, Ping, Sides, Who};
 use crate::websocket::frame::{Head, MAX_HEAD, Opcode, mask};
@@ -62,7 +65,6 @@ impl Stepped {
     fn join(&mut self, rules: Rules) -> Far {
         let (far, joining) = tunnel(rules);
         self.reactor.door.leave(Message::Join(Box::new(joining)));
-        self.reactor.door.count.fetch_add(1, Ordering::Relaxed);
         far
     }
 
@@ -81,20 +83,23 @@ impl Stepped {
         self.reactor.began -= time;
     }
 
+    /// How many tunnels there are.
+    fn open(&self) -> usize {
+        self.reactor.entries.iter().flatten().count()
+    }
+
     /// Every tunnel waits for one moment, and nobody else for any.
     fn assert_tidy(&self) {
         let Reactor { entries, free, deadlines, unfinished, .. } = &self.reactor;
-        let mut open = 0;
         for (at, entry) in entries.iter().enumerate() {
             let Some(entry) = entry else {
                 assert!(free.contains(&(at as u32)));
                 continue;
             };
-            open += 1;
             assert!(deadlines.has(entry.deadline, at as u32), "{at} waits for nothing");
             assert_eq!(entry.again, unfinished.contains(&(at as u32)));
         }
-        assert_eq!((deadlines.len(), free.len()), (open, entries.len() - open));
+        assert_eq!((deadlines.len(), free.len()), (self.open(), entries.len() - self.open()));
     }
 }
 
@@ -180,7 +185,7 @@ fn thousands_of_tunnels_leave_nothing_behind() {
             drain(&mut far.upstream);
             assert!(is_closed(&mut far.client) && is_closed(&mut far.upstream));
         }
-        assert_eq!(stepped.reactor.door.count.load(Ordering::Relaxed), 0);
+        assert_eq!(stepped.open(), 0);
         assert_eq!((stepped.reactor.deadlines.len(), stepped.reactor.unfinished.len()), (0, 0));
     }
     assert!(stepped.reactor.entries.len() <= 20, "{} slots", stepped.reactor.entries.len());
@@ -241,7 +246,7 @@ fn who_is_to_leave_leaves_in_time() {
         stepped.sleep(Duration::from_secs(100));
         stepped.steps();
     }
-    assert_eq!(stepped.reactor.door.count.load(Ordering::Relaxed), 5);
+    assert_eq!(stepped.open(), 5);
 }
 
 #[test]
@@ -254,7 +259,6 @@ fn what_cannot_be_waited_for_is_refused() {
             Who::Client => joining.client.socket = file,
             _ => joining.upstream.socket = file,
         }
-        stepped.reactor.door.count.fetch_add(1, Ordering::Relaxed);
         stepped.reactor.door.leave(Message::Join(Box::new(joining)));
         stepped.steps();
         let closing = far.closing.try_recv().expect("an end");
@@ -262,7 +266,7 @@ fn what_cannot_be_waited_for_is_refused() {
         assert_eq!(far.client.read(&mut [0]).unwrap(), 0);
         assert_eq!(far.upstream.read(&mut [0]).unwrap(), 0);
     }
-    assert_eq!(stepped.reactor.door.count.load(Ordering::Relaxed), 0);
+    assert_eq!(stepped.open(), 0);
 }
 
 fn started() -> Tunnels<Told> {
@@ -303,7 +307,7 @@ fn a_sleeping_thread_hears_of_what_is_asked_of_it() {
         let closing = far.closing.recv_timeout(PATIENCE).expect("an end");
         assert!(matches!(closing.why, Why::Drained(Drained::Stopping)));
     }
-    assert!(tunnels.is_empty());
+    assert!(threads(&tunnels).blocking_recv().is_none());
 }
 
 #[test]
@@ -399,10 +403,25 @@ fn frames_of_any_size_arrive_whole_between_pings_of_ours() {
     assert!(asked > 0);
 }
 
-/// As many tunnels as are where they began, and on the thread of those that talk.
-fn whereabouts(tunnels: &Tunnels<Told>) -> (usize, usize) {
-    let count = |door: &Door<Told>| door.count.load(Ordering::Relaxed);
-    (count(&tunnels.door), count(&tunnels.thread.door))
+/// The thread that serves it, of each tunnel.
+fn threads(tunnels: &Tunnels<Told>) -> UnboundedReceiver<ThreadId> {
+    let (seen, threads) = unbounded_channel();
+    tunnels.leave(move |_| {
+        // Who does not listen is gone.
+        let _ = seen.send(thread::current().id());
+        None
+    });
+    threads
+}
+
+/// As many tunnels as are where they began, which is here, and on the thread of those that talk.
+async fn whereabouts(tunnels: &Tunnels<Told>) -> (usize, usize) {
+    let (mut here, mut there) = (0, 0);
+    let mut threads = threads(tunnels);
+    while let Some(thread) = threads.recv().await {
+        *(if thread == thread::current().id() { &mut here } else { &mut there }) += 1;
+    }
+    (here, there)
 }
 
 #[test]
@@ -413,7 +432,10 @@ fn a_tunnel_that_talks_moves_and_takes_everything_along() {
         runtime.block_on(async { Tunnels::here("tunnels of a test".to_owned()) }).unwrap();
     let mut quiet = join(&tunnels, Rules::default());
     let mut talks = join(&tunnels, Rules::default());
-    assert_eq!(whereabouts(&tunnels), (2, 0));
+    runtime.block_on(async {
+        tokio::task::spawn_local(served);
+        assert_eq!(whereabouts(&tunnels).await, (2, 0));
+    });
     let (done, is_done) = tokio::sync::oneshot::channel();
     let far = thread::spawn(move || {
         let mut answer = [0; 5];
@@ -432,14 +454,13 @@ fn a_tunnel_that_talks_moves_and_takes_everything_along() {
         closings.map(|closing| closing.sent_to_upstream)
     });
     runtime.block_on(async {
-        tokio::task::spawn_local(served);
         is_done.await.unwrap();
-        assert_eq!(whereabouts(&tunnels), (1, 1));
+        assert_eq!(whereabouts(&tunnels).await, (1, 1));
         tunnels.leave(|_| Some((Duration::ZERO, Drained::Stopping)));
         while !far.is_finished() {
             yield_now().await;
         }
+        assert_eq!(whereabouts(&tunnels).await, (0, 0));
     });
     assert_eq!(far.join().unwrap(), [5 * 4 * u64::from(TALKING), 5]);
-    assert_eq!(whereabouts(&tunnels), (0, 0));
 }
