@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::features::error_log::Level;
 use crate::features::proxy::{Fixed, HttpVersion, NextUpstream, Pass, Target, pass};
-use crate::features::upstream as rows;
+use crate::features::upstream::{self as rows, Upstream};
 use crate::http1::{Framing, Method, escape};
 use crate::net::{self, Address, now, numbered};
 use crate::request::Try;
-use crate::upstream::{self, Endpoint, Group, NoPeer, Outcome, Picked, Tried};
+use crate::upstream::{self, Endpoint, Group, NoPeer, Outcome, Picked, Round, Wish};
 
 use super::answer::{Done, Reply};
 use super::io::Elapsed;
@@ -21,6 +21,8 @@ use super::upload::Upload;
 /// Where a request goes.
 struct Destination<'c> {
     group: Arc<Group>,
+    /// What it means, unless the address was computed.
+    upstream: Option<&'c Upstream>,
     /// What takes the place of the location's name in the URI, or all of it where it was computed.
     uri: Option<Cow<'c, [u8]>>,
     computed: bool,
@@ -104,8 +106,13 @@ impl<'c> Exchange<'c> {
         }
         let mut upload = Upload::new(&self.body, self.settings.proxy.pass_body);
         upload.begin(&mut self.body, self.client, &mut head)?;
-        let outcome = self.tries(&destination, &head, upload, upgrade).await;
+        let mut key = self.worker.buffer();
+        if let Some(template) = destination.upstream.and_then(|upstream| upstream.key.as_ref()) {
+            template.render(self.request, &mut key);
+        }
+        let outcome = self.tries(&destination, &head, &key, upload, upgrade).await;
         self.request.received += self.body.taken;
+        self.worker.give_back_buffer(key);
         self.worker.give_back_buffer(head);
         outcome
     }
@@ -114,12 +121,15 @@ impl<'c> Exchange<'c> {
         &mut self,
         destination: &Destination<'c>,
         head: &[u8],
+        key: &[u8],
         upload: Upload,
         upgrade: bool,
     ) -> Result<Done, Reply> {
         let group = &destination.group;
         let began = now();
-        let mut tried = Tried::default();
+        let mut round = Round::default();
+        let client = self.request.connection.peer.ip().map(|address| address.ip());
+        let wish = Wish { key, client, sid: None };
         let mut left = group.tries().max(1);
         let most = self.settings.proxy.next_upstream_tries;
         if most > 0 {
@@ -129,7 +139,7 @@ impl<'c> Exchange<'c> {
         let whole = upload.is_done();
         let mut upload = Some(upload);
         loop {
-            let picked = self.pick(group, &mut tried).await?;
+            let picked = self.pick(group, &wish, &mut round).await?;
             let fresh = upload.take().unwrap_or_else(Upload::nothing);
             let (failure, reused, sent) = match self.attempt(destination, picked, head, fresh, upgrade).await
             {
@@ -154,7 +164,7 @@ impl<'c> Exchange<'c> {
             // A kept connection that its peer has closed meanwhile says nothing about the peer.
             let stale = reused && matches!(failure, Failure::Error(_));
             if stale {
-                tried.forget();
+                round.again();
             } else {
                 left -= 1;
             }
@@ -194,8 +204,13 @@ impl<'c> Exchange<'c> {
         Done::Aborted
     }
 
-    async fn pick(&mut self, group: &Arc<Group>, tried: &mut Tried) -> Result<Picked, Reply> {
-        let picked = match group.pick(tried) {
+    async fn pick(
+        &mut self,
+        group: &Arc<Group>,
+        wish: &Wish<'_>,
+        round: &mut Round,
+    ) -> Result<Picked, Reply> {
+        let picked = match group.pick(wish, round) {
             Err(NoPeer::Unresolved) => {
                 // One request looks names up, those that come meanwhile wait for what it finds.
                 let turn = group.turn().await;
@@ -203,7 +218,7 @@ impl<'c> Exchange<'c> {
                     self.resolve(group).await;
                 }
                 drop(turn);
-                group.pick(tried)
+                group.pick(wish, round)
             }
             picked => picked,
         };
@@ -362,6 +377,7 @@ impl<'c> Exchange<'c> {
                 upstream.port.extend_from_slice(port);
                 return Ok(Destination {
                     group: self.live.groups[*group].clone(),
+                    upstream: Some(&self.live.model.http.groups[*group]),
                     uri: uri.as_deref().map(Cow::Borrowed),
                     computed: false,
                     text: Some(text),
@@ -397,16 +413,16 @@ impl<'c> Exchange<'c> {
         let (shown_host, shown_port) = rows::host_and_port(url.authority, 80);
         self.request.upstream.host = shown_host.into_vec();
         self.request.upstream.port = shown_port.into_vec();
-        let group = match self.live.group(host, port) {
-            Some(group) => group.clone(),
-            None => self.worker.computed_group(host, port),
+        let (group, upstream) = match self.live.group(host, port) {
+            Some(at) => (self.live.groups[at].clone(), Some(&self.live.model.http.groups[at])),
+            None => (self.worker.computed_group(host, port), None),
         };
         let uri = match url.uri {
             b"" => None,
             [b'?', ..] => Some(Cow::Owned([b"/", url.uri].concat())),
             uri => Some(Cow::Owned(uri.to_vec())),
         };
-        Ok(Destination { group, uri, computed: true, text: None })
+        Ok(Destination { group, upstream, uri, computed: true, text: None })
     }
 
     /// Writes the head that goes upstream; true where it asks for another protocol as the client does.

@@ -49,13 +49,7 @@ impl Live {
             None => Arc::default(),
         };
         let open = logs.open(&model.http)?;
-        let same = |spec: &GroupSpec| {
-            let before = before?;
-            before.groups.iter().find(|group| group.spec == *spec).cloned()
-        };
-        let groups = model.http.groups.iter();
-        let groups =
-            groups.map(|spec| same(spec).unwrap_or_else(|| Arc::new(Group::new(spec.clone())))).collect();
+        let groups = model.http.groups.iter().map(|upstream| group(&upstream.spec, before)).collect();
         let listeners = model.http.listeners.iter().enumerate();
         let listeners = listeners.map(|(at, listener)| (listener.address.clone(), at)).collect();
         let generation = before.map_or(1, |before| before.generation + 1);
@@ -87,9 +81,21 @@ impl Live {
         self.listeners.get(address).copied()
     }
 
-    /// The group that a computed `proxy_pass` names.
-    pub fn group(&self, host: &str, port: Option<u16>) -> Option<&Arc<Group>> {
-        self.groups.iter().find(|group| group.spec.host.eq_ignore_ascii_case(host) && group.spec.port == port)
+    /// The index of the group that a computed `proxy_pass` names.
+    pub fn group(&self, host: &str, port: Option<u16>) -> Option<usize> {
+        let is_it =
+            |group: &Arc<Group>| group.spec.host.eq_ignore_ascii_case(host) && group.spec.port == port;
+        self.groups.iter().position(is_it)
+    }
+}
+
+/// A group that goes on from the one of its name before. One that is configured alike is the same.
+fn group(spec: &GroupSpec, before: Option<&Live>) -> Arc<Group> {
+    let is_of_name = |group: &&Arc<Group>| group.spec.name == spec.name;
+    match before.and_then(|before| before.groups.iter().find(is_of_name)) {
+        Some(group) if group.spec == *spec => group.clone(),
+        Some(group) => Group::after(spec.clone(), group),
+        None => Arc::new(Group::new(spec.clone())),
     }
 }
 

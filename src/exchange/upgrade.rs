@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::http1::{Known, Version, connection};
 use crate::net::Stream;
 use crate::tunnel::{Closing, Opened, Owner, Rules};
-use crate::upstream::{Group, Outcome};
+use crate::upstream::{Group, Outcome, PeerId};
 
 use super::answer::{Done, Reply};
 use super::finale::Finale;
@@ -64,7 +64,7 @@ impl Exchange<'_> {
             return Ok(Done::Aborted);
         }
         // A peer counts as well again at its 101, not when the tunnel closes as in nginx.
-        asked.group.succeeded(&asked.picked);
+        asked.group.succeeded(asked.picked.id);
         let early = self.early(&mut asked);
         let received = asked.received;
         self.last_try(|tried| tried.received = received);
@@ -129,14 +129,14 @@ pub struct Joined {
     pub home: Arc<Home>,
     group: Arc<Group>,
     /// The id of the peer.
-    picked: u64,
+    picked: PeerId,
     finale: Finale,
     /// None until the tunnel has begun.
     permit: Option<Permit>,
 }
 
 impl Joined {
-    /// The `server` that the tunnel goes to, as written; `None` when it has no address any more.
+    /// The `server` that the tunnel goes to, as written.
     pub fn server(&self) -> Option<&str> {
         let server = self.group.server_of(self.picked)?;
         Some(&self.group.spec.servers[server].text)

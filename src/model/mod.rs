@@ -14,10 +14,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::features::rewrite::Step;
+use crate::features::upstream::Upstream;
 use crate::features::{Settings, core, error_log, proxy};
 use crate::request::Variables;
 use crate::source::Place;
-use crate::upstream::GroupSpec;
 
 pub use build::read;
 pub use hosts::Hosts;
@@ -47,7 +47,7 @@ pub struct Http {
     pub servers: Vec<Server>,
     pub locations: Vec<Location>,
     pub variables: Arc<Variables>,
-    pub groups: Vec<GroupSpec>,
+    pub groups: Vec<Upstream>,
     /// Access logs in use, so that they can be opened before anything is served.
     pub settings: Arc<Settings>,
 }

@@ -17,6 +17,6 @@ pub use buffer::{BUFFER_SIZE, borrow_buffer};
 pub use errors::{AcceptTrouble, ListenError, accept_trouble, numbered};
 pub use handover::{keep_open, take_descriptor, unblock_signals};
 pub use listener::{DEFAULT_BACKLOG, ListenOptions, Listener, Listening};
-pub use moment::{Moments, now};
+pub use moment::{Moments, milliseconds, now};
 pub use pipe::Pipe;
 pub use stream::{KeepAlive, Stream, connect};

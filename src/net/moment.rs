@@ -6,7 +6,9 @@
 
 use std::cell::Cell;
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -35,6 +37,21 @@ pub fn now() -> Instant {
             now
         }
     }
+}
+
+/// An instant, and the milliseconds since 1970 that the clock on the wall showed then.
+static BEGAN: LazyLock<(Instant, i64)> = LazyLock::new(|| {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (Instant::now(), i64::try_from(wall.as_millis()).unwrap_or_default())
+});
+
+/// The time in milliseconds since 1970, as the clock on the wall would tell it had nobody set it since the
+/// process began.
+pub fn milliseconds() -> i64 {
+    let (began, wall) = *BEGAN;
+    let now = now();
+    let since = |from: Instant, to: Instant| to.duration_since(from).as_millis() as i64;
+    if now >= began { wall + since(began, now) } else { wall - since(now, began) }
 }
 
 pin_project! {

@@ -1,56 +1,44 @@
-//! Smooth weighted round robin with nginx's failure accounting
-//! (`ngx_http_upstream_round_robin.c`).
+//! The door: peers are picked here, given back, and given their addresses.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
 use crate::net::{Address, now};
 
-use super::{Endpoint, GroupSpec, ServerSpec};
+use super::lineage::Lineage;
+use super::method;
+use super::peer::{Card, Now, Peer, PeerId};
+use super::rank::Rank;
+use super::round::{Round, Wish};
+use super::spec::{Endpoint, GroupSpec, ServerSpec};
 
 /// Peers and their state, shared by all workers.
 #[derive(Debug)]
 pub struct Group {
     pub spec: GroupSpec,
-    peers: Mutex<Peers>,
+    state: Mutex<State>,
+    lineage: Arc<Lineage>,
     looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
-struct Peers {
-    list: Vec<Peer>,
-    next_id: u64,
+struct State {
+    /// Those that are asked first, and the backups.
+    ranks: [Rank; 2],
+    /// Peers that are none any more, for as long as something is open to them: they may come back.
+    gone: Vec<(Peer, Card)>,
+    /// Another configuration's group has taken over, and counts what is open through this one.
+    replaced: bool,
     /// When names were last looked up because of a failure.
     refreshed: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Peer {
-    id: u64,
-    /// Index of its `server` line.
-    server: usize,
-    address: Address,
-    current: i64,
-    effective: i64,
-    connections: usize,
-    fails: u32,
-    accessed: Option<Instant>,
-    checked: Option<Instant>,
 }
 
 /// A peer to try, until it is released.
 #[derive(Clone, Debug)]
 pub struct Picked {
-    pub id: u64,
+    pub id: PeerId,
     pub address: Address,
-}
-
-/// The peers a request has tried already. The first needs no memory: mostly there is no other.
-#[derive(Debug, Default)]
-pub struct Tried {
-    first: Option<u64>,
-    others: Vec<u64>,
 }
 
 /// There is none to try.
@@ -71,68 +59,82 @@ pub enum Outcome {
     Abandoned,
 }
 
-impl Tried {
-    fn add(&mut self, id: u64) {
-        match self.first {
-            None => self.first = Some(id),
-            Some(_) => self.others.push(id),
-        }
-    }
-
-    fn has(&self, id: u64) -> bool {
-        self.first == Some(id) || self.others.contains(&id)
-    }
-
-    /// Lets every peer be tried once more.
-    pub fn forget(&mut self) {
-        self.first = None;
-        self.others.clear();
-    }
-}
-
 impl Group {
     /// A group whose names are still to be resolved.
     pub fn new(spec: GroupSpec) -> Group {
-        let group = Group { spec, peers: Mutex::default(), looking: tokio::sync::Mutex::default() };
-        for (server, line) in group.spec.servers.iter().enumerate() {
-            if let Endpoint::Known(address) = &line.endpoint {
-                group.set_addresses(server, std::slice::from_ref(address));
+        let group = Group::of(spec, Arc::default());
+        let mut state = group.lock();
+        for server in 0..group.spec.servers.len() {
+            if let Endpoint::Known(address) = &group.spec.servers[server].endpoint {
+                group.set(&mut state, server, std::slice::from_ref(address));
             }
         }
+        drop(state);
         group
     }
 
-    /// Which `server` line a peer is of, as long as it is there.
-    pub fn server_of(&self, peer: u64) -> Option<usize> {
-        self.lock().list.iter().find(|other| other.id == peer).map(|peer| peer.server)
+    /// A group that takes the place of an earlier configuration's of the same name: peers with an address that
+    /// had one before stand as they stood, and what is open to them counts.
+    pub fn after(spec: GroupSpec, before: &Group) -> Arc<Group> {
+        let group = Arc::new(Group::of(spec, before.lineage.clone()));
+        let mut old = before.lock();
+        let mut state = group.lock();
+        state.gone = old.everybody().map(|(peer, card)| (peer.clone(), card.clone())).collect();
+        for (server, line) in group.spec.servers.iter().enumerate() {
+            let addresses = match &line.endpoint {
+                Endpoint::Known(address) => vec![address.clone()],
+                name => {
+                    old.addresses_of(before.spec.servers.iter().position(|other| other.endpoint == *name))
+                }
+            };
+            group.set(&mut state, server, &addresses);
+        }
+        state.forget_gone();
+        drop(state);
+        old.replaced = true;
+        group.lineage.append(&group);
+        group
+    }
+
+    fn of(spec: GroupSpec, lineage: Arc<Lineage>) -> Group {
+        Group { spec, state: Mutex::default(), lineage, looking: tokio::sync::Mutex::default() }
+    }
+
+    /// Which `server` line a peer is of, or was before its name moved.
+    pub fn server_of(&self, peer: PeerId) -> Option<usize> {
+        let state = self.lock();
+        let (_, card) = state.everybody().find(|(other, _)| other.number == peer.number)?;
+        Some(card.server)
     }
 
     /// Gives one `server` line its addresses; those it had before keep their state. True if there are
     /// new ones.
     pub fn set_addresses(&self, server: usize, addresses: &[Address]) -> bool {
-        let mut peers = self.lock();
+        let mut state = self.lock();
+        let changed = self.set(&mut state, server, addresses);
+        state.forget_gone();
+        changed
+    }
+
+    fn set(&self, state: &mut State, server: usize, addresses: &[Address]) -> bool {
+        let line = &self.spec.servers[server];
+        let State { ranks, gone, .. } = state;
+        let rank = &mut ranks[usize::from(line.backup)];
+        gone.extend(rank.take_others(server, addresses));
         let mut changed = false;
-        peers.list.retain(|peer| peer.server != server || addresses.contains(&peer.address));
         for address in addresses {
-            if peers.list.iter().any(|peer| peer.server == server && peer.address == *address) {
+            if rank.has(server, address) {
                 continue;
             }
             changed = true;
-            let id = peers.next_id;
-            peers.next_id += 1;
-            peers.list.push(Peer {
-                id,
-                server,
-                address: address.clone(),
-                current: 0,
-                effective: self.spec.servers[server].weight,
-                connections: 0,
-                fails: 0,
-                accessed: None,
-                checked: None,
-            });
+            let mut peer = Peer::new(0, line);
+            match gone.iter().position(|(_, card)| card.address == *address) {
+                Some(at) => peer.follow(&gone.remove(at).0),
+                None => peer.number = self.lineage.number(),
+            }
+            rank.insert(peer, Card { server, address: address.clone() });
         }
-        peers.list.sort_by_key(|peer| peer.server);
+        state.settle();
         changed
     }
 
@@ -143,23 +145,24 @@ impl Group {
         if !self.spec.servers.iter().any(named) {
             return false;
         }
-        let mut peers = self.lock();
+        let mut state = self.lock();
         let now = now();
-        let due = peers.refreshed.is_none_or(|last| now.duration_since(last) >= super::RESOLVE_RETRY);
+        let due = state.refreshed.is_none_or(|last| now.duration_since(last) >= super::RESOLVE_RETRY);
         if due {
-            peers.refreshed = Some(now);
+            state.refreshed = Some(now);
         }
         due
     }
 
     /// Whether a `server` line has an address.
     pub fn is_resolved(&self, server: usize) -> bool {
-        self.lock().list.iter().any(|peer| peer.server == server)
+        let state = self.lock();
+        state.ranks.iter().flat_map(|rank| &rank.cards).any(|card| card.server == server)
     }
 
     /// Whether there is no peer at all so far.
     pub fn is_unresolved(&self) -> bool {
-        self.lock().list.is_empty()
+        self.lock().is_empty()
     }
 
     /// The turn of one who looks names up, for as long as what is given back is held.
@@ -169,86 +172,59 @@ impl Group {
 
     /// How many tries a request has: one for each peer that is not `down`.
     pub fn tries(&self) -> usize {
-        let peers = self.lock();
-        peers.list.iter().filter(|peer| !self.spec.servers[peer.server].down).count()
+        let state = self.lock();
+        state.ranks.iter().flat_map(|rank| &rank.peers).filter(|peer| !peer.down).count()
     }
 
     /// Picks the next peer; backups only where none of the others can be.
-    pub fn pick(&self, tried: &mut Tried) -> Result<Picked, NoPeer> {
-        let now = now();
-        let mut peers = self.lock();
-        if peers.list.is_empty() {
-            return Err(NoPeer::Unresolved);
-        }
-        let single = peers.list.len() == 1;
-        let best = self
-            .best(&mut peers, tried, now, single, false)
-            .or_else(|| self.best(&mut peers, tried, now, single, true));
-        let peer = &mut peers.list[best.ok_or(NoPeer::Unavailable)?];
-        peer.connections += 1;
-        let timeout = self.spec.servers[peer.server].fail_timeout;
-        if peer.checked.is_none_or(|checked| now.duration_since(checked) > timeout) {
-            peer.checked = Some(now);
-        }
-        tried.add(peer.id);
-        Ok(Picked { id: peer.id, address: peer.address.clone() })
+    pub fn pick(&self, wish: &Wish, round: &mut Round) -> Result<Picked, NoPeer> {
+        self.pick_at(wish, round, Now::read())
     }
 
-    fn best(
-        &self,
-        peers: &mut Peers,
-        tried: &Tried,
-        now: Instant,
-        single: bool,
-        backup: bool,
-    ) -> Option<usize> {
-        let mut best: Option<usize> = None;
-        let mut total = 0;
-        for at in 0..peers.list.len() {
-            let peer = &mut peers.list[at];
-            let server = &self.spec.servers[peer.server];
-            let eligible = server.backup == backup && !tried.has(peer.id);
-            if !eligible || !peer.usable(server, now, single) {
-                continue;
-            }
-            peer.current += peer.effective;
-            total += peer.effective;
-            if peer.effective < server.weight {
-                peer.effective += 1;
-            }
-            let current = peer.current;
-            if best.is_none_or(|best| current > peers.list[best].current) {
-                best = Some(at);
-            }
+    pub(super) fn pick_at(&self, wish: &Wish, round: &mut Round, now: Now) -> Result<Picked, NoPeer> {
+        let mut state = self.lock();
+        if state.is_empty() {
+            return Err(NoPeer::Unresolved);
         }
-        peers.list[best?].current -= total;
-        best
+        let mut rank = &mut state.ranks[usize::from(round.backups)];
+        let mut chosen = method::choose(self.spec.method, rank, wish, round, now);
+        if chosen.is_none() && !round.backups {
+            rank = &mut state.ranks[1];
+            if rank.peers.is_empty() {
+                return Err(NoPeer::Unavailable);
+            }
+            round.begin_backups();
+            chosen = method::choose(self.spec.method, rank, wish, round, now);
+        }
+        let at = chosen.ok_or(NoPeer::Unavailable)?;
+        let peer = &mut rank.peers[at];
+        peer.connections += 1;
+        let id = PeerId { number: peer.number, hint: at as u32 };
+        let address = rank.cards[at].address.clone();
+        if !rank.single {
+            rank.peers[at].chosen(now);
+            round.tried.add(id.number);
+        }
+        if state.replaced {
+            drop(state);
+            self.in_latest(|latest| {
+                latest.find(id, |peer, _| peer.connections += 1);
+            });
+        }
+        Ok(Picked { id, address })
     }
 
     /// Tells how a try of the peer with this id ended.
-    pub fn release(&self, picked: u64, outcome: Outcome) {
-        let now = now();
-        let mut peers = self.lock();
-        let single = peers.list.len() == 1;
-        // It may be gone: its name has another address by now.
-        let Some(peer) = peers.list.iter_mut().find(|peer| peer.id == picked) else { return };
-        peer.connections = peer.connections.saturating_sub(1);
-        let server = &self.spec.servers[peer.server];
-        match outcome {
-            Outcome::Abandoned => {}
-            _ if single => {}
-            Outcome::Failure => {
-                peer.fails += 1;
-                (peer.accessed, peer.checked) = (Some(now), Some(now));
-                if server.max_fails > 0 {
-                    peer.effective = (peer.effective - server.weight / i64::from(server.max_fails)).max(0);
-                }
-            }
-            Outcome::Success => {
-                if peer.accessed < peer.checked {
-                    peer.fails = 0;
-                }
-            }
+    pub fn release(&self, id: PeerId, outcome: Outcome) {
+        self.release_at(id, outcome, Now::read());
+    }
+
+    pub(super) fn release_at(&self, id: PeerId, outcome: Outcome, now: Now) {
+        let mut state = self.lock();
+        state.release(id, outcome, now);
+        if state.replaced {
+            drop(state);
+            self.in_latest(|latest| latest.release(id, outcome, now));
         }
     }
 
@@ -256,31 +232,91 @@ impl Group {
     ///
     /// nginx learns of it when the tunnel closes, so that there a recovered peer gets one WebSocket
     /// per `fail_timeout`.
-    pub fn succeeded(&self, picked: &Picked) {
-        let mut peers = self.lock();
-        if let Some(peer) = peers.list.iter_mut().find(|peer| peer.id == picked.id)
-            && peer.accessed < peer.checked
-        {
-            peer.fails = 0;
+    pub fn succeeded(&self, id: PeerId) {
+        let mut state = self.lock();
+        state.find(id, |peer, _| peer.did_well());
+        if state.replaced {
+            drop(state);
+            self.in_latest(|latest| {
+                latest.find(id, |peer, _| peer.did_well());
+            });
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Peers> {
-        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes the group that has taken over from this one, if there still is one.
+    fn in_latest(&self, change: impl FnOnce(&mut State)) {
+        while let Some(latest) = self.lineage.latest() {
+            let mut state = latest.lock();
+            // Another may have taken over from that one meanwhile.
+            if !state.replaced {
+                return change(&mut state);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Peer {
-    /// A single peer is never given up: there is no other.
-    fn usable(&self, server: &ServerSpec, now: Instant, single: bool) -> bool {
-        if server.down {
-            return false;
+impl State {
+    fn is_empty(&self) -> bool {
+        self.ranks.iter().all(|rank| rank.peers.is_empty())
+    }
+
+    /// Every peer, those that are gone included.
+    fn everybody(&self) -> impl Iterator<Item = (&Peer, &Card)> {
+        let ranks = self.ranks.iter().flat_map(|rank| rank.peers.iter().zip(&rank.cards));
+        ranks.chain(self.gone.iter().map(|(peer, card)| (peer, card)))
+    }
+
+    fn addresses_of(&self, server: Option<usize>) -> Vec<Address> {
+        let cards = self.ranks.iter().flat_map(|rank| &rank.cards);
+        cards.filter(|card| Some(card.server) == server).map(|card| card.address.clone()).collect()
+    }
+
+    /// After peers have come or gone.
+    fn settle(&mut self) {
+        let [first, backups] = &mut self.ranks;
+        first.single = first.peers.len() == 1 && backups.peers.is_empty();
+        for rank in &mut self.ranks {
+            rank.total_weight = rank.peers.iter().map(|peer| peer.weight).sum();
         }
-        let recent = |at: Option<Instant>| {
-            at.is_some_and(|at| now.duration_since(at).as_secs() <= server.fail_timeout.as_secs())
-        };
-        let failing = server.max_fails > 0 && self.fails >= server.max_fails && recent(self.checked);
-        let full = server.max_conns > 0 && self.connections >= server.max_conns;
-        !full && (single || !failing)
+    }
+
+    /// Changes a peer, wherever it is by now; the function is told whether it is the only one.
+    fn find(&mut self, id: PeerId, change: impl FnOnce(&mut Peer, bool)) {
+        for rank in &mut self.ranks {
+            let is_it = |peer: &Peer| peer.number == id.number;
+            let at = match rank.peers.get(id.hint as usize) {
+                Some(peer) if is_it(peer) => Some(id.hint as usize),
+                _ => rank.peers.iter().position(is_it),
+            };
+            if let Some(at) = at {
+                return change(&mut rank.peers[at], rank.single);
+            }
+        }
+        if let Some((peer, _)) = self.gone.iter_mut().find(|(peer, _)| peer.number == id.number) {
+            change(peer, false);
+        }
+    }
+
+    fn release(&mut self, id: PeerId, outcome: Outcome, now: Now) {
+        self.find(id, |peer, single| {
+            peer.connections = peer.connections.saturating_sub(1);
+            match outcome {
+                Outcome::Abandoned => {}
+                // There is no other to ask instead.
+                _ if single => peer.fails = 0,
+                Outcome::Failure => peer.failed(now),
+                Outcome::Success => peer.did_well(),
+            }
+        });
+        self.forget_gone();
+    }
+
+    /// Forgets peers to which nothing is open any more.
+    fn forget_gone(&mut self) {
+        self.gone.retain(|(peer, _)| peer.connections > 0);
     }
 }

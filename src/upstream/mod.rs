@@ -1,91 +1,23 @@
 //! Groups of peers: who is asked next, and who has failed lately.
 //!
 //! Knows nothing of HTTP. Start at [`Group::pick`]; whoever was picked is given back through
-//! [`Group::release`].
+//! [`Group::release`]. A group is two ranks of peers, the backups being asked where no other can be; a method
+//! (`method/`, one file each) chooses within a rank.
 
 mod group;
+mod lineage;
+mod method;
 mod names;
+mod peer;
+mod rank;
+mod round;
+mod spec;
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use crate::net::Address;
-
-pub use group::{Group, NoPeer, Outcome, Picked, Tried};
+pub use group::{Group, NoPeer, Outcome, Picked};
 pub use names::{RESOLVE_AGAIN, RESOLVE_RETRY, resolve};
+pub use peer::PeerId;
+pub use round::{Round, Wish};
+pub use spec::{Endpoint, GroupSpec, Keepalive, Method, ServerSpec};
 
-/// A group as configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GroupSpec {
-    /// As it is shown where no peer could be picked.
-    pub name: Arc<str>,
-    /// What a computed address is compared with.
-    pub host: String,
-    pub port: Option<u16>,
-    pub servers: Vec<ServerSpec>,
-    pub keepalive: Keepalive,
-}
-
-/// One `server` line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerSpec {
-    /// As written.
-    pub text: String,
-    pub endpoint: Endpoint,
-    pub weight: i64,
-    /// 0 is no limit.
-    pub max_conns: usize,
-    /// 0 never counts.
-    pub max_fails: u32,
-    pub fail_timeout: Duration,
-    pub backup: bool,
-    pub down: bool,
-}
-
-impl ServerSpec {
-    /// A server with nginx's defaults.
-    pub fn new(text: String, endpoint: Endpoint) -> ServerSpec {
-        ServerSpec {
-            text,
-            endpoint,
-            weight: 1,
-            max_conns: 0,
-            max_fails: 1,
-            fail_timeout: Duration::from_secs(10),
-            backup: false,
-            down: false,
-        }
-    }
-}
-
-/// Where a server is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    Known(Address),
-    /// A name, with every address it has being a peer.
-    Name {
-        host: String,
-        port: u16,
-    },
-}
-
-/// How connections are kept for the next request; the defaults are nginx's since 1.29.7.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keepalive {
-    /// Idle ones a worker keeps.
-    pub connections: usize,
-    pub requests: u64,
-    pub time: Duration,
-    pub timeout: Duration,
-}
-
-impl Default for Keepalive {
-    fn default() -> Keepalive {
-        Keepalive {
-            connections: 32,
-            requests: 1000,
-            time: Duration::from_secs(3600),
-            timeout: Duration::from_secs(60),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

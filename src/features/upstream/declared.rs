@@ -1,0 +1,146 @@
+//! Groups by name: which are defined, which are referred to.
+
+use std::collections::HashMap;
+
+use crate::diagnostics::Diagnostic;
+use crate::features::Call;
+use crate::source::Span;
+use crate::upstream::{Endpoint, GroupSpec, ServerSpec};
+
+use super::server::{address, known};
+use super::{Upstream, Written};
+
+/// Groups by name: those that are defined and those that are referred to.
+#[derive(Default)]
+pub struct Declared {
+    groups: Vec<Entry>,
+    /// The first entry of each host, in lower case: the one that an `upstream` block defines.
+    hosts: HashMap<String, usize>,
+    /// The entry of each host and port that no block defines.
+    targets: HashMap<(String, u16), usize>,
+}
+
+struct Entry {
+    host: String,
+    /// `None` where none is written.
+    port: Option<u16>,
+    default_port: u16,
+    /// The `upstream` block's.
+    defined: Option<(Upstream, Span)>,
+    /// The first reference.
+    referred: Option<Span>,
+}
+
+impl Declared {
+    /// The entry of a host: the one a block defines, or that of this port.
+    fn find(&self, host: &str, port: u16) -> Option<usize> {
+        let host = host.to_ascii_lowercase();
+        let defined = self.hosts.get(&host).copied().filter(|index| self.groups[*index].defined.is_some());
+        defined.or_else(|| self.targets.get(&(host, port)).copied())
+    }
+
+    fn add(&mut self, entry: Entry) -> usize {
+        let index = self.groups.len();
+        let host = entry.host.to_ascii_lowercase();
+        self.hosts.entry(host.clone()).or_insert(index);
+        self.targets.insert((host, entry.port.unwrap_or(entry.default_port)), index);
+        self.groups.push(entry);
+        index
+    }
+
+    /// Every group, by index.
+    pub fn groups(self) -> Vec<Upstream> {
+        self.groups.into_iter().map(Entry::meaning).collect()
+    }
+
+    /// The names of the blocks, for guesses.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().filter(|entry| entry.defined.is_some()).map(|entry| &entry.host[..])
+    }
+}
+
+impl Entry {
+    fn meaning(self) -> Upstream {
+        if let Some((upstream, _)) = self.defined {
+            return upstream;
+        }
+        let port = self.port.unwrap_or(self.default_port);
+        let endpoint = known(&self.host, port)
+            .map_or_else(|| Endpoint::Name { host: self.host.clone(), port }, Endpoint::Known);
+        Upstream { spec: implicit(self.host, self.port, endpoint), key: None }
+    }
+}
+
+/// The group a `proxy_pass` names: an `upstream` block, before or after this line, or an address.
+pub fn refer(call: &mut Call, authority: &[u8], default_port: u16) -> Option<usize> {
+    let text = String::from_utf8_lossy(authority).into_owned();
+    let span = call.span(0);
+    let (host, port) = address(call, &text, "upstream")?;
+    let found = call.build.upstreams.find(&host, port.unwrap_or(default_port));
+    if let Some(index) = found {
+        let entry = &mut call.build.upstreams.groups[index];
+        if let (Some((_, defined)), Some(port)) = (&entry.defined, port) {
+            let message = format!("upstream \"{host}\" may not have port {port}");
+            let finding = Diagnostic::error("upstream-port", span, message)
+                .also(*defined, "the group is defined here")
+                .help(format!("write \"http://{host}\": the ports are those of its servers"));
+            call.say(finding);
+            return None;
+        }
+        entry.referred.get_or_insert(span);
+        return Some(index);
+    }
+    Some(call.build.upstreams.add(Entry { host, port, default_port, defined: None, referred: Some(span) }))
+}
+
+/// Defines the group of an `upstream` block.
+pub fn define(call: &mut Call, written: Written) {
+    let name = call.text(0);
+    let span = call.span(0);
+    if written.servers.is_empty() {
+        let finding = Diagnostic::error("empty-upstream", span, "no servers are inside upstream");
+        return call.say(finding.help("add a line such as \"server 127.0.0.1:8080;\""));
+    }
+    let Written { servers, keepalive } = written;
+    let spec = GroupSpec { keepalive, ..GroupSpec::new(name.clone(), name.clone(), servers) };
+    let upstream = Upstream { spec, key: None };
+    let first = call.build.upstreams.hosts.get(&name.to_ascii_lowercase()).copied();
+    let same = first.map(|index| &mut call.build.upstreams.groups[index]);
+    let finding = match same {
+        None => {
+            let entry = Entry {
+                host: name,
+                port: None,
+                default_port: 80,
+                defined: Some((upstream, span)),
+                referred: None,
+            };
+            call.build.upstreams.add(entry);
+            return;
+        }
+        Some(Entry { defined: Some((_, earlier)), .. }) => {
+            Diagnostic::error("duplicate-directive", span, format!("duplicate upstream \"{name}\""))
+                .also(*earlier, "the earlier one")
+        }
+        Some(Entry { port: Some(port), referred, .. }) => {
+            let message = format!("upstream \"{name}\" may not have port {port}");
+            let finding = Diagnostic::error("upstream-port", referred.unwrap_or(span), message);
+            finding.also(span, "the group is defined here")
+        }
+        Some(entry) => {
+            entry.defined = Some((upstream, span));
+            return;
+        }
+    };
+    call.say(finding);
+}
+
+/// The group of an address that no `upstream` block names.
+pub fn implicit(host: String, port: Option<u16>, endpoint: Endpoint) -> GroupSpec {
+    let text = match port {
+        Some(port) => format!("{host}:{port}"),
+        None => host.clone(),
+    };
+    let servers = vec![ServerSpec::new(text.clone(), endpoint)];
+    GroupSpec { port, ..GroupSpec::new(text, host, servers) }
+}

@@ -1,0 +1,63 @@
+//! `upstream` and its `server` lines: groups of peers, and what was asked of them.
+
+mod declared;
+mod server;
+mod variables;
+
+use crate::directive::Context;
+use crate::request::Template;
+use crate::upstream::{GroupSpec, Keepalive, ServerSpec};
+
+use super::{Feature, Row};
+
+pub use declared::{Declared, define, implicit, refer};
+pub use server::{host_and_port, known};
+pub use variables::{PREFIXES, VARIABLES};
+
+pub static FEATURE: Feature<Written> =
+    Feature { name: "upstream", contexts: Context::UPSTREAM, rows: ROWS, at: |w| &mut w.upstream };
+
+const ROWS: &[Row<Written>] = &[
+    Row {
+        name: "keepalive",
+        doc: "How many idle connections to the group a worker keeps; 0 keeps none.",
+        set: |w, call| w.keepalive.connections = call.number(0) as usize,
+    },
+    Row {
+        name: "keepalive_requests",
+        doc: "How many requests a connection to a peer carries.",
+        set: |w, call| w.keepalive.requests = call.number(0),
+    },
+    Row {
+        name: "keepalive_time",
+        doc: "How long a connection to a peer is used.",
+        set: |w, call| w.keepalive.time = call.time(0),
+    },
+    Row {
+        name: "keepalive_timeout",
+        doc: "How long a connection to a peer may idle.",
+        set: |w, call| w.keepalive.timeout = call.time(0),
+    },
+    Row { name: "server", doc: "A peer: its address and how it is to be treated.", set: server::set },
+    Row {
+        name: "zone",
+        doc: "Shares a group's state between workers, which ours do anyway.",
+        set: |_, _| {},
+    },
+];
+
+/// What an `upstream` block says.
+#[derive(Default)]
+pub struct Written {
+    pub servers: Vec<ServerSpec>,
+    pub keepalive: Keepalive,
+}
+
+/// What an `upstream` block means, or an address that stands for one: the group, and what a request has to
+/// bring for its choice of a peer.
+#[derive(Debug)]
+pub struct Upstream {
+    pub spec: GroupSpec,
+    /// The key of `hash`.
+    pub key: Option<Template>,
+}

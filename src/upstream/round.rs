@@ -1,0 +1,66 @@
+//! What a request brings to the choice of a peer, and what it remembers between its tries.
+
+use std::net::IpAddr;
+
+use super::peer::Peer;
+
+/// What a request brings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wish<'a> {
+    /// The key of `hash`.
+    pub key: &'a [u8],
+    /// Who asks; `None` behind a Unix socket.
+    pub client: Option<IpAddr>,
+    /// The `sticky` id of the peer it belongs to.
+    pub sid: Option<&'a [u8]>,
+}
+
+/// What a request remembers between its tries (`ngx_http_upstream_rr_peer_data_t` and its kin).
+#[derive(Debug, Default)]
+pub struct Round {
+    pub(super) tried: Tried,
+    /// No other than backups are asked any more.
+    pub(super) backups: bool,
+}
+
+/// The peers a request has tried already. The first needs no memory: mostly there is no other.
+#[derive(Debug, Default)]
+pub(super) struct Tried {
+    first: Option<u32>,
+    others: Vec<u32>,
+}
+
+impl Tried {
+    pub fn add(&mut self, number: u32) {
+        match self.first {
+            None => self.first = Some(number),
+            Some(_) => self.others.push(number),
+        }
+    }
+
+    pub fn has(&self, number: u32) -> bool {
+        self.first == Some(number) || self.others.contains(&number)
+    }
+
+    pub fn clear(&mut self) {
+        self.first = None;
+        self.others.clear();
+    }
+}
+
+impl Round {
+    pub(super) fn has_tried(&self, peer: &Peer) -> bool {
+        self.tried.has(peer.number)
+    }
+
+    /// Turns to the backups, of which none has been tried.
+    pub(super) fn begin_backups(&mut self) {
+        self.backups = true;
+        self.tried.clear();
+    }
+
+    /// Lets every peer be tried once more.
+    pub fn again(&mut self) {
+        *self = Round::default();
+    }
+}
