@@ -1,8 +1,8 @@
 //! Requests and their replies: from a connection's first byte to the line in the access log.
 //!
-//! `connection` reads heads, `life` is the page where a request's fate is decided, `forward` asks
-//! upstreams, `upgrade` makes tunnels, `answer` answers from here. What moves beside a `Model` is in
-//! `live` (for all workers) and `worker` (for one).
+//! `connection` reads heads, `life` is the page where a request's fate is decided, `destination` finds
+//! where a request goes on to and `forward` asks upstreams, `upgrade` makes tunnels, `answer` answers from
+//! here. What moves beside a `Model` is in `live` (for all workers) and `worker` (for one).
 
 mod accel;
 mod access;
@@ -10,6 +10,7 @@ mod answer;
 mod body;
 mod conditions;
 mod connection;
+mod destination;
 mod download;
 mod echo;
 mod files;
