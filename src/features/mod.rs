@@ -18,6 +18,7 @@ pub mod location;
 pub mod log;
 pub mod map;
 pub mod proxy;
+pub mod resolver;
 pub mod rewrite;
 pub mod upstream;
 pub mod variables;
@@ -45,6 +46,7 @@ pub static REGISTER: &[&dyn Rows] = &[
     &log::FEATURE,
     &proxy::FEATURE,
     &upstream::FEATURE,
+    &resolver::FEATURE,
     &websocket::FEATURE,
 ];
 
@@ -63,6 +65,7 @@ pub struct Written {
     pub headers: headers::Written,
     pub log: log::Written,
     pub proxy: proxy::Written,
+    pub resolver: resolver::Written,
     pub upstream: upstream::Written,
     pub websocket: websocket::Written,
 }
@@ -77,6 +80,7 @@ pub struct Settings {
     pub headers: headers::Settings,
     pub log: log::Settings,
     pub proxy: proxy::Settings,
+    pub resolver: resolver::Settings,
     pub websocket: websocket::Settings,
     /// What tunnels keep to; one for all blocks that ask for the same.
     pub tunnel: Arc<Rules>,
@@ -98,6 +102,7 @@ impl Settings {
             headers: written.headers.over(&outer.headers),
             log,
             proxy,
+            resolver: written.resolver.over(&outer.resolver),
             websocket,
             tunnel: if rules == *outer.tunnel { outer.tunnel.clone() } else { Arc::new(rules) },
         }

@@ -1,7 +1,7 @@
 //! Sockets: addresses as nginx prints them, streams and listeners over TCP and Unix sockets.
 //!
 //! Knows nothing of HTTP, of configuration, of what is said on a stream. Start at [`Listening`] for
-//! coming in and at [`connect`] for going out.
+//! coming in, at [`connect`] for going out, at [`Resolver`] for names.
 
 mod address;
 mod buffer;
@@ -10,6 +10,7 @@ mod handover;
 mod listener;
 mod moment;
 mod pipe;
+mod resolver;
 mod stream;
 
 pub use address::{Address, Host};
@@ -19,4 +20,5 @@ pub use handover::{keep_open, take_descriptor, unblock_signals};
 pub use listener::{DEFAULT_BACKLOG, ListenOptions, Listener, Listening};
 pub use moment::{Moments, milliseconds, now};
 pub use pipe::Pipe;
+pub use resolver::{Answer, LookupError, Place, Resolver, Service, Wanted};
 pub use stream::{KeepAlive, Stream, connect};

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::exchange::open_log;
@@ -28,6 +29,9 @@ pub enum LogFormat {
     /// One object a line.
     Json,
 }
+
+/// Where events of ours come from.
+const OWN: &str = env!("CARGO_PKG_NAME");
 
 /// Where messages go; one for the process.
 pub struct Logs {
@@ -148,6 +152,15 @@ struct Writer {
 }
 
 impl<S: Subscriber> Layer<S> for Writer {
+    /// What libraries have to say is for who debugs them.
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.target().starts_with(OWN) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        metadata.target().starts_with(OWN)
+    }
+
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut message = Message::new(event.metadata().level());
         event.record(&mut message);

@@ -62,6 +62,7 @@ const DOORS: &[(&str, &str)] = &[
     ("clap", "cli/"),
     ("socket2", "net/"),
     ("nix", "net/handover.rs"),
+    ("hickory_resolver", "net/resolver/servers.rs"),
     ("glob", "source.rs"),
     ("tracing_subscriber", "runtime/"),
 ];

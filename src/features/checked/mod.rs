@@ -4,7 +4,7 @@
 //! its feature. Some things can only be said when the whole configuration is known: those are the
 //! functions of `AFTERWARDS`.
 
-mod address;
+pub mod address;
 mod browser;
 mod buffers;
 mod cache;
@@ -25,7 +25,7 @@ mod machine;
 mod mail;
 mod process;
 mod referer;
-mod resolver;
+pub mod resolver;
 mod secure_link;
 mod sockets;
 mod split_clients;

@@ -1,7 +1,8 @@
-//! `resolver` and other lines that name hosts nginx resolves while it reads them.
+//! `resolver` outside of http, and other lines that name hosts nginx resolves while it reads them.
 
 use crate::diagnostics::{DependsOn, Diagnostic};
-use crate::directive::{Context, values};
+use crate::directive::Context;
+use crate::features::resolver;
 
 use super::address::{self, Target};
 use super::{Call, Check};
@@ -12,46 +13,22 @@ fn check(call: &mut Call) {
     if call.context.meets(Context::IN_MAIL) && call.arg(0) == b"off" {
         return;
     }
-    let (mut servers, mut without) = (0, 0);
-    for at in 0..call.args().len() {
-        let word = call.arg(at);
-        let Some(equals) = word.iter().position(|byte| *byte == b'=') else {
-            servers += 1;
-            address(call, at, word, false, "resolver");
-            continue;
-        };
-        let value = &word[equals + 1..];
-        let fits = match &word[..equals] {
-            b"valid" => values::seconds(value).is_some(),
-            b"ipv4" | b"ipv6" => {
-                without += usize::from(value == b"off");
-                matches!(value, b"on" | b"off")
-            }
-            b"status_zone" => true,
-            _ => false,
-        };
-        if !fits {
-            let message = format!("invalid parameter: {}", call.text(at));
-            let finding = Diagnostic::error("invalid-parameter", call.span(at), message);
-            call.say(finding.help("parameters are valid=TIME, ipv4=on|off and ipv6=on|off"));
-        }
-    }
-    if without == 2 {
-        call.error(0, "invalid-parameter", "\"ipv4\" and \"ipv6\" cannot both be \"off\"");
-    }
-    if servers == 0 {
-        call.error(0, "missing-parameter", "no name servers defined");
-    }
+    resolver::read(call);
 }
 
-/// An address whose host has to resolve on this machine.
-pub fn address(call: &mut Call, at: usize, word: &[u8], uri: bool, of: &str) {
+/// An address whose host has to resolve on this machine; `None` where it is none, which was said.
+pub fn address<'a>(call: &mut Call, at: usize, word: &'a [u8], uri: bool, of: &str) -> Option<Target<'a>> {
     match address::parse(word, uri) {
-        Ok(target) if target.is_name() => host(call, at, of),
-        Ok(Target::Unix(_) | Target::Host { .. }) => {}
+        Ok(target) => {
+            if target.is_name() {
+                host(call, at, of);
+            }
+            Some(target)
+        }
         Err(why) => {
             let message = format!("{why} in {of} \"{}\"", call.text(at));
             call.error(at, "invalid-address", message);
+            None
         }
     }
 }

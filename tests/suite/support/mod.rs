@@ -3,6 +3,7 @@
 //! on the judged.
 
 pub mod client;
+pub mod dns;
 pub mod escape;
 pub mod message;
 pub mod origin;
