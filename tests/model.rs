@@ -29,7 +29,8 @@ fn an_address_is_a_group_by_its_host_and_port() {
         location /d { proxy_pass https://127.0.0.1; }
         location /e { proxy_pass http://GROUP; }
     } upstream group { server 127.0.0.1:82; } }";
-    let groups: Vec<String> = model(text).http.groups.iter().map(|group| group.spec.name.to_string()).collect();
+    let groups: Vec<String> =
+        model(text).http.groups.iter().map(|group| group.spec.name.to_string()).collect();
     assert_eq!(groups, ["127.0.0.1", "127.0.0.1:81", "127.0.0.1", "group"]);
 }
 

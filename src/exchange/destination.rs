@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::features::error_log::Level;
 use crate::features::proxy::{Fixed, HttpVersion, Pass, Target, pass};
+use crate::features::resolver;
 use crate::features::upstream::{self as rows, Upstream};
 use crate::http1::{Framing, escape};
 use crate::upstream::{Endpoint, Group};
@@ -12,6 +13,7 @@ use crate::upstream::{Endpoint, Group};
 use super::answer::Reply;
 use super::life::Exchange;
 use super::report::Shown;
+use super::worker::Computed;
 
 /// Where a request goes.
 pub struct Destination<'c> {
@@ -75,7 +77,7 @@ impl<'c> Exchange<'c> {
         self.request.upstream.port = shown_port.into_vec();
         let (group, upstream) = match self.live.group(host, port) {
             Some(at) => (self.live.groups[at].clone(), Some(&self.live.model.http.groups[at])),
-            None => (self.worker.computed_group(host, port), None),
+            None => (self.worker.computed_group(host, port, &self.settings.resolver), None),
         };
         let uri = match url.uri {
             b"" => None,
@@ -150,12 +152,15 @@ impl<'c> Exchange<'c> {
 
 impl super::Worker {
     /// A group for an address that a request has named, kept for the next that does.
-    fn computed_group(&self, host: &str, port: Option<u16>) -> Arc<Group> {
-        self.computed.borrow_mut().find(host, port, || {
-            let number = port.unwrap_or(80);
-            let endpoint = rows::known(host, number)
-                .map_or_else(|| Endpoint::Name { host: host.to_owned(), port: number }, Endpoint::Known);
-            rows::implicit(host.to_owned(), port, endpoint)
+    fn computed_group(&self, host: &str, port: Option<u16>, names: &resolver::Settings) -> Arc<Group> {
+        let address = Computed { host: host.into(), port, servers: names.servers.clone() };
+        self.computed.borrow_mut().find(address, |Computed { host, port, servers }| {
+            let (host, number) = (host.to_string(), port.unwrap_or(80));
+            let endpoint = rows::known(&host, number)
+                .map_or_else(|| Endpoint::Name { host: host.clone(), port: number }, Endpoint::Known);
+            let mut spec = rows::implicit(host, *port, endpoint);
+            spec.servers.iter_mut().for_each(|server| server.resolve = servers.is_some());
+            spec
         })
     }
 }

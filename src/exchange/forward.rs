@@ -7,7 +7,7 @@ use crate::features::proxy::{HttpVersion, NextUpstream, Pass};
 use crate::http1::{Framing, Method};
 use crate::net::{self, Address, now, numbered};
 use crate::request::Try;
-use crate::upstream::{self, Group, NoPeer, Outcome, Picked, Round, Wish};
+use crate::upstream::{Group, NoPeer, Outcome, Picked, Round, Wish};
 
 use super::answer::{Done, Reply};
 use super::destination::Destination;
@@ -96,6 +96,9 @@ impl<'c> Exchange<'c> {
         if let Some(template) = destination.upstream.and_then(|upstream| upstream.key.as_ref()) {
             template.render(self.request, &mut key);
         }
+        if destination.upstream.is_none() {
+            self.refresh(&destination).await;
+        }
         let outcome = self.tries(&destination, &head, &key, upload, upgrade).await;
         self.request.received += self.body.taken;
         self.worker.give_back_buffer(key);
@@ -124,8 +127,9 @@ impl<'c> Exchange<'c> {
         // Only a request that is in `head` with all of its body can be sent once more.
         let whole = upload.is_done();
         let mut upload = Some(upload);
+        let (changes, mut looked_again) = (group.changes(), false);
         loop {
-            let picked = self.pick(group, &wish, &mut round).await?;
+            let picked = self.pick(destination, &wish, &mut round).await?;
             let fresh = upload.take().unwrap_or_else(Upload::nothing);
             let (failure, reused, sent) = match self.attempt(destination, picked, head, fresh, upgrade).await
             {
@@ -165,8 +169,12 @@ impl<'c> Exchange<'c> {
                 return Err(Reply::Status(failure.status()));
             }
             // A name may have moved: its new addresses are tried before the client hears of it.
-            if left == 0 && !sent && most == 0 && group.wants_refresh() && self.resolve(group).await {
-                left = group.tries();
+            if left == 0 && !sent && most == 0 && !looked_again {
+                looked_again = true;
+                self.look_up(destination, &group.stale()).await;
+                if group.changes() > changes {
+                    left = group.tries();
+                }
             }
             if left == 0 {
                 return Err(Reply::Status(failure.status()));
@@ -192,18 +200,14 @@ impl<'c> Exchange<'c> {
 
     async fn pick(
         &mut self,
-        group: &Arc<Group>,
+        destination: &Destination<'_>,
         wish: &Wish<'_>,
         round: &mut Round,
     ) -> Result<Picked, Reply> {
+        let group = &destination.group;
         let picked = match group.pick(wish, round) {
             Err(NoPeer::Unresolved) => {
-                // One request looks names up, those that come meanwhile wait for what it finds.
-                let turn = group.turn().await;
-                if group.is_unresolved() && group.wants_refresh() {
-                    self.resolve(group).await;
-                }
-                drop(turn);
+                self.look_up(destination, &group.stale()).await;
                 group.pick(wish, round)
             }
             picked => picked,
@@ -212,35 +216,19 @@ impl<'c> Exchange<'c> {
             Ok(picked) => return Ok(picked),
             Err(no_peer) => no_peer,
         };
-        let unpicked = Some(Arc::from(group.spec.name.as_bytes()));
-        let nobody = Try::new(Address::unix(""));
-        self.request.upstream.tries.push(Try { unpicked, status: 502, ..nobody });
+        // A name made of variables that has no address was no try, as nginx sees it.
+        if destination.upstream.is_some() || no_peer == NoPeer::Unavailable {
+            let unpicked = Some(Arc::from(group.spec.name.as_bytes()));
+            let nobody = Try::new(Address::unix(""));
+            self.request.upstream.tries.push(Try { unpicked, status: 502, ..nobody });
+        }
         match no_peer {
             NoPeer::Unavailable => {
                 self.report(Level::Error, format_args!("no live upstreams while connecting to upstream"));
             }
-            NoPeer::Unresolved => {
-                let name = &group.spec.name;
-                let message = format_args!("no address is known for \"{name}\": it has not resolved so far");
-                self.report(Level::Error, message);
-            }
+            NoPeer::Unresolved => self.tell_unresolved(group),
         }
         Err(Reply::Status(502))
-    }
-
-    /// Looks up the names of a group; true if that gave it new addresses.
-    async fn resolve(&mut self, group: &Group) -> bool {
-        let mut new = false;
-        for server in 0..group.spec.servers.len() {
-            match upstream::resolve(group, server).await {
-                Ok(found) => new |= found,
-                Err(error) => {
-                    let name = &group.spec.servers[server].text;
-                    self.report(Level::Error, format_args!("{name} could not be resolved ({error})"));
-                }
-            }
-        }
-        new
     }
 
     /// One try. An error says why, whether the connection was a kept one, and whether anything of the
@@ -264,6 +252,10 @@ impl<'c> Exchange<'c> {
         let connection = match connection {
             Ok(connection) => connection,
             Err(failure) => {
+                // Its name may have moved.
+                if group.server_of(picked.id).is_some_and(|server| group.hurry(server)) {
+                    self.worker.shared.names.notify_one();
+                }
                 self.failed(group, &picked, &failure, head);
                 return Err((failure, false, false));
             }

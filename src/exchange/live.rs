@@ -2,12 +2,16 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::features::error_log::Level;
 use crate::features::listen::ListenAddress;
+use crate::features::resolver::{NameServer, NameServers};
 use crate::model::{Location, LocationId, Mark, Model};
+use crate::net::Resolver;
+use crate::source::Place;
 use crate::upstream::{Group, GroupSpec};
 
 use super::log::{LogFile, LogFiles};
@@ -19,6 +23,7 @@ pub struct Live {
     pub model: Model,
     /// By index, as the model's.
     pub groups: Vec<Arc<Group>>,
+    pub(super) resolvers: HashMap<Arc<NameServers>, Arc<Resolver>>,
     listeners: HashMap<ListenAddress, usize>,
     /// By index, as the model's locations.
     pub homes: Vec<Arc<Home>>,
@@ -35,9 +40,17 @@ pub struct Live {
 
 /// Why a model cannot be served.
 #[derive(Debug)]
-pub struct LiveError {
-    pub path: std::path::PathBuf,
-    pub error: io::Error,
+pub enum LiveError {
+    Open {
+        path: std::path::PathBuf,
+        error: io::Error,
+    },
+    /// A name server has no address.
+    NameServer {
+        host: String,
+        place: Place,
+        error: io::Error,
+    },
 }
 
 impl Live {
@@ -49,6 +62,7 @@ impl Live {
             None => Arc::default(),
         };
         let open = logs.open(&model.http)?;
+        let resolvers = resolvers(&model, before)?;
         let groups = model.http.groups.iter().map(|upstream| group(&upstream.spec, before)).collect();
         let listeners = model.http.listeners.iter().enumerate();
         let listeners = listeners.map(|(at, listener)| (listener.address.clone(), at)).collect();
@@ -62,7 +76,18 @@ impl Live {
             places.entry(location.mark.name).or_insert(id);
         }
         let replaced = AtomicBool::default();
-        Ok(Live { model, groups, listeners, homes, places, logs, _open: open, replaced, generation })
+        Ok(Live {
+            model,
+            groups,
+            resolvers,
+            listeners,
+            homes,
+            places,
+            logs,
+            _open: open,
+            replaced,
+            generation,
+        })
     }
 
     /// Another configuration takes its place: when the last exchange that began with this one has ended, the
@@ -93,10 +118,55 @@ impl Live {
 fn group(spec: &GroupSpec, before: Option<&Live>) -> Arc<Group> {
     let is_of_name = |group: &&Arc<Group>| group.spec.name == spec.name;
     match before.and_then(|before| before.groups.iter().find(is_of_name)) {
-        Some(group) if group.spec == *spec => group.clone(),
+        Some(group) if group.spec == *spec => {
+            group.look_again();
+            group.clone()
+        }
         Some(group) => Group::after(spec.clone(), group),
         None => Arc::new(Group::new(spec.clone())),
     }
+}
+
+/// Who asks the name servers of each `resolver`; those that were asked before go on.
+fn resolvers(
+    model: &Model,
+    before: Option<&Live>,
+) -> Result<HashMap<Arc<NameServers>, Arc<Resolver>>, LiveError> {
+    let http = &model.http;
+    let locations = http.locations.iter().map(|location| &location.settings.resolver);
+    let groups = http.groups.iter().map(|upstream| &upstream.resolver);
+    let mut resolvers = HashMap::new();
+    for servers in locations.chain(groups).filter_map(|settings| settings.servers.as_ref()) {
+        if resolvers.contains_key(servers) {
+            continue;
+        }
+        let known = before.and_then(|before| before.resolvers.get(servers)).map(Arc::clone);
+        let resolver = match known {
+            Some(resolver) if !servers.has_names() => resolver,
+            _ => Arc::new(Resolver::of(&addresses(servers)?, servers.wanted)),
+        };
+        resolvers.insert(servers.clone(), resolver);
+    }
+    Ok(resolvers)
+}
+
+/// Every address of every name server. Names are asked of the system, which is waited for, as in nginx.
+fn addresses(servers: &NameServers) -> Result<Vec<SocketAddr>, LiveError> {
+    let mut addresses = Vec::new();
+    for server in &servers.servers {
+        match server {
+            NameServer::At(address) => addresses.push(*address),
+            NameServer::Host { host, port, place } => {
+                let found = (&host[..], *port).to_socket_addrs().map_err(|error| LiveError::NameServer {
+                    host: host.clone(),
+                    place: place.clone(),
+                    error,
+                })?;
+                addresses.extend(found);
+            }
+        }
+    }
+    Ok(addresses)
 }
 
 impl Drop for Live {
@@ -111,6 +181,13 @@ impl Drop for Live {
 
 impl std::fmt::Display for LiveError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "open() \"{}\" failed ({})", self.path.display(), crate::net::numbered(&self.error))
+        match self {
+            LiveError::Open { path, error } => {
+                write!(f, "open() \"{}\" failed ({})", path.display(), crate::net::numbered(error))
+            }
+            LiveError::NameServer { host, place, error } => {
+                write!(f, "host not found in resolver \"{host}\" in {place} ({error})")
+            }
+        }
     }
 }

@@ -65,7 +65,8 @@ impl LogFiles {
                 && !open.contains_key(name)
             {
                 let path = Path::new(OsStr::from_bytes(name));
-                let file = self.file(path).map_err(|error| LiveError { path: path.to_owned(), error })?;
+                let file =
+                    self.file(path).map_err(|error| LiveError::Open { path: path.to_owned(), error })?;
                 open.insert(name, file);
             }
         }
@@ -160,7 +161,8 @@ impl Drop for LogFile {
 
 impl LogFile {
     fn reopen(&self) -> Result<(), LiveError> {
-        let file = open_log(&self.path).map_err(|error| LiveError { path: self.path.clone(), error })?;
+        let file =
+            open_log(&self.path).map_err(|error| LiveError::Open { path: self.path.clone(), error })?;
         let mut state = lock(&self.state);
         state.flush();
         state.file = file;

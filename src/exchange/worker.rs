@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{Notify, watch};
 
+use crate::features::resolver::NameServers;
 use crate::request::Request;
 use crate::tunnel::{Drained, Ending, Tunnels};
-use crate::upstream::{Group, GroupSpec, RESOLVE_AGAIN};
+use crate::upstream::{Group, GroupSpec};
 
 use super::Live;
 use super::pool::Pool;
@@ -32,6 +32,8 @@ pub struct Shared {
     connections: AtomicU64,
     /// Every worker's view of whether the process is ending.
     pub drain: watch::Sender<Drain>,
+    /// Wakes whoever keeps names resolved: one may be due.
+    pub names: Notify,
 }
 
 /// How the process goes on.
@@ -48,14 +50,15 @@ pub enum Drain {
 impl Shared {
     pub fn new(live: Live) -> Shared {
         let (drain, _) = watch::channel(Drain::default());
-        Shared { live: ArcSwap::from_pointee(live), connections: AtomicU64::new(0), drain }
+        let connections = AtomicU64::new(0);
+        Shared { live: ArcSwap::from_pointee(live), connections, drain, names: Notify::new() }
     }
 
     /// What workers share that take the place of others: the same configuration, which is not ending.
     pub fn again(&self) -> Shared {
         let (drain, _) = watch::channel(Drain::default());
         let connections = AtomicU64::new(self.connections.load(Ordering::Relaxed));
-        Shared { live: ArcSwap::new(self.live.load_full()), connections, drain }
+        Shared { live: ArcSwap::new(self.live.load_full()), connections, drain, names: Notify::new() }
     }
 
     /// The number of a new connection: `$connection`.
@@ -155,24 +158,29 @@ const COMPUTED_GROUPS: usize = 1024;
 /// Groups for addresses that a configuration does not name.
 #[derive(Default)]
 pub struct ComputedGroups {
-    groups: HashMap<(String, Option<u16>), (Arc<Group>, Instant)>,
+    groups: HashMap<Computed, Arc<Group>>,
+}
+
+/// An address that a request has named.
+#[derive(PartialEq, Eq, Hash)]
+pub struct Computed {
+    pub host: Box<str>,
+    pub port: Option<u16>,
+    /// Who is asked for its name; `None` is the system.
+    pub servers: Option<Arc<NameServers>>,
 }
 
 impl ComputedGroups {
-    /// The group of an address, made anew when its names have to be looked up again; where there are
-    /// too many all are forgotten.
-    pub fn find(&mut self, host: &str, port: Option<u16>, make: impl FnOnce() -> GroupSpec) -> Arc<Group> {
-        let key = (host.to_owned(), port);
-        if let Some((group, made)) = self.groups.get(&key)
-            && made.elapsed() < RESOLVE_AGAIN
-        {
+    /// The group of an address; where there are too many all are forgotten.
+    pub fn find(&mut self, address: Computed, make: impl FnOnce(&Computed) -> GroupSpec) -> Arc<Group> {
+        if let Some(group) = self.groups.get(&address) {
             return group.clone();
         }
         if self.groups.len() >= COMPUTED_GROUPS {
             self.groups.clear();
         }
-        let group = Arc::new(Group::new(make()));
-        self.groups.insert(key, (group.clone(), Instant::now()));
+        let group = Arc::new(Group::new(make(&address)));
+        self.groups.insert(address, group.clone());
         group
     }
 }

@@ -50,6 +50,13 @@ pub struct NameServers {
     pub wanted: Wanted,
 }
 
+impl NameServers {
+    /// Whether a name server is named, so that it may have moved.
+    pub fn has_names(&self) -> bool {
+        self.servers.iter().any(|server| matches!(server, NameServer::Host { .. }))
+    }
+}
+
 /// One name server: where it is, or a host that the system's resolver is asked for at the start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum NameServer {

@@ -40,7 +40,7 @@ pub fn read(tree: &Tree, files: &dyn Files, options: &Options) -> (Model, Vec<Di
     let Assembly { mut http, found, .. } = assembly;
     build.diagnostics.extend(found);
     http.variables = Arc::new(build.variables);
-    http.groups = build.upstreams.groups();
+    http.groups = build.upstreams.groups(&http.settings.resolver);
     (Model { main: written.core.resolve(events.core), error_log, http }, build.diagnostics)
 }
 

@@ -211,7 +211,7 @@ impl<'a> Walk<'a> {
         if known.sound {
             let context = Context::HTTP;
             let mut call = Call { tree: self.tree, directive, context, build: &mut self.build };
-            upstream::define(&mut call, written.upstream);
+            upstream::define(&mut call, written.upstream, written.resolver);
         }
     }
 

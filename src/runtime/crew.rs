@@ -85,6 +85,7 @@ impl Crew {
     /// Serves another configuration from now on.
     pub fn take(&self, live: Arc<Live>) {
         self.shared.live.swap(live).retire();
+        self.shared.names.notify_one();
         for worker in &self.workers {
             order(worker, Order::Settle);
         }

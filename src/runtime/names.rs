@@ -1,64 +1,78 @@
-//! Names of upstream servers, looked up again and again in the background.
+//! Names of upstream servers, looked up again and again in the background: each when it is due.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
 
-use crate::exchange::{Shared, tell};
-use crate::features::error_log::Level;
-use crate::upstream::{Endpoint, Group, RESOLVE_AGAIN, RESOLVE_RETRY, resolve};
+use crate::exchange::{Shared, tell_looked};
+use crate::upstream::Group;
 
 /// How many names are looked up at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
+
+/// A group, by its place in memory, and one of its servers.
+type Key = (usize, usize);
 
 /// Keeps the names of the configuration in force resolved, for ever.
 pub async fn keep_resolved(shared: Arc<Shared>) {
-    let mut due: HashMap<(usize, usize), Instant> = HashMap::new();
+    let mut looking = JoinSet::new();
+    let mut busy: HashSet<Key> = HashSet::new();
     loop {
-        let live = shared.live.load_full();
-        let now = Instant::now();
-        let names: Vec<(Arc<Group>, usize)> = live.groups.iter().flat_map(named).collect();
-        due.retain(|key, _| names.iter().any(|(group, server)| key_of(group, *server) == *key));
-        for names in names.chunks(AT_ONCE) {
-            let late = names
-                .iter()
-                .filter(|(group, server)| due.get(&key_of(group, *server)).is_none_or(|due| *due <= now));
-            let mut looking = tokio::task::JoinSet::new();
-            for (group, server) in late.cloned() {
-                looking.spawn(async move {
-                    let outcome = resolve(&group, server).await;
-                    (group, server, outcome)
-                });
-            }
-            while let Some(Ok((group, server, outcome))) = looking.join_next().await {
-                let known = group.is_resolved(server);
-                let wait = if known && outcome.is_ok() { RESOLVE_AGAIN } else { RESOLVE_RETRY };
-                let first = due.insert(key_of(&group, server), Instant::now() + wait).is_none();
-                if let (Err(error), true) = (outcome, first) {
-                    let name = &group.spec.servers[server].text;
-                    let message = format_args!(
-                        "host not found in upstream \"{name}\" ({error}): requests for it are answered 502 until it resolves"
-                    );
-                    tell(&live.model.error_log, Level::Warn, 0, message);
+        let next = begin(&shared, &mut looking, &mut busy);
+        tokio::select! {
+            Some(done) = looking.join_next() => match done {
+                Ok(key) => {
+                    busy.remove(&key);
                 }
-            }
+                // A mistake of ours has cost one look-up, and which is not known: all may begin again.
+                Err(_) => busy.clear(),
+            },
+            () = at(next) => {}
+            () = shared.names.notified() => {}
         }
-        // What is not served any more is not held on to.
-        drop(live);
-        tokio::time::sleep(RESOLVE_RETRY).await;
     }
 }
 
-fn key_of(group: &Arc<Group>, server: usize) -> (usize, usize) {
+/// Begins look-ups that are due; when the next one is, of those that could not be begun too.
+fn begin(shared: &Shared, looking: &mut JoinSet<Key>, busy: &mut HashSet<Key>) -> Option<Instant> {
+    let now = Instant::now();
+    let mut next: Option<Instant> = None;
+    // What is not served any more is not held on to.
+    let live = shared.live.load();
+    for (group, upstream) in live.groups.iter().zip(&live.model.http.groups) {
+        for (server, due) in group.due() {
+            let key = key_of(group, server);
+            if busy.contains(&key) {
+                continue;
+            }
+            if due > now {
+                next = Some(next.map_or(due, |next| next.min(due)));
+                continue;
+            }
+            if busy.len() < AT_ONCE {
+                busy.insert(key);
+                let (group, asking) = (group.clone(), live.asking(&upstream.resolver));
+                let log = live.model.error_log.clone();
+                looking.spawn(async move {
+                    let looked = group.look_up(server, &asking).await;
+                    tell_looked(&log, &group, server, &looked);
+                    key_of(&group, server)
+                });
+            }
+        }
+    }
+    next
+}
+
+fn key_of(group: &Arc<Group>, server: usize) -> Key {
     (Arc::as_ptr(group) as usize, server)
 }
 
-/// The servers of a group that are names.
-fn named(group: &Arc<Group>) -> impl Iterator<Item = (Arc<Group>, usize)> + use<> {
-    let group = group.clone();
-    let is_name = |endpoint: &Endpoint| matches!(endpoint, Endpoint::Name { .. });
-    let servers: Vec<usize> =
-        (0..group.spec.servers.len()).filter(|at| is_name(&group.spec.servers[*at].endpoint)).collect();
-    servers.into_iter().map(move |server| (group.clone(), server))
+async fn at(next: Option<Instant>) {
+    match next {
+        Some(next) => sleep_until(next).await,
+        None => std::future::pending().await,
+    }
 }

@@ -2,12 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::Instant;
-
-use crate::net::{Address, now};
+use crate::net::Address;
 
 use super::lineage::Lineage;
 use super::method;
+use super::names::{Found, Names};
 use super::peer::{Card, Now, Peer, PeerId};
 use super::rank::Rank;
 use super::round::{Round, Wish};
@@ -19,7 +18,7 @@ pub struct Group {
     pub spec: GroupSpec,
     state: Mutex<State>,
     lineage: Arc<Lineage>,
-    looking: tokio::sync::Mutex<()>,
+    pub(super) names: Names,
 }
 
 #[derive(Debug, Default)]
@@ -30,8 +29,8 @@ struct State {
     gone: Vec<(Peer, Card)>,
     /// Another configuration's group has taken over, and counts what is open through this one.
     replaced: bool,
-    /// When names were last looked up because of a failure.
-    refreshed: Option<Instant>,
+    /// Counts how often addresses have come.
+    changes: u64,
 }
 
 /// A peer to try, until it is released.
@@ -66,7 +65,8 @@ impl Group {
         let mut state = group.lock();
         for server in 0..group.spec.servers.len() {
             if let Endpoint::Known(address) = &group.spec.servers[server].endpoint {
-                group.set(&mut state, server, std::slice::from_ref(address));
+                let found = group.spec.servers[server].found(std::slice::from_ref(address));
+                group.set(&mut state, server, &found);
             }
         }
         drop(state);
@@ -81,13 +81,14 @@ impl Group {
         let mut state = group.lock();
         state.gone = old.everybody().map(|(peer, card)| (peer.clone(), card.clone())).collect();
         for (server, line) in group.spec.servers.iter().enumerate() {
-            let addresses = match &line.endpoint {
-                Endpoint::Known(address) => vec![address.clone()],
+            let found = match &line.endpoint {
+                Endpoint::Known(address) => line.found(std::slice::from_ref(address)),
                 name => {
-                    old.addresses_of(before.spec.servers.iter().position(|other| other.endpoint == *name))
+                    let is_it = |other: &ServerSpec| other.endpoint == *name && other.service == line.service;
+                    old.found_of(before.spec.servers.iter().position(is_it), line)
                 }
             };
-            group.set(&mut state, server, &addresses);
+            group.set(&mut state, server, &found);
         }
         state.forget_gone();
         drop(state);
@@ -97,7 +98,8 @@ impl Group {
     }
 
     fn of(spec: GroupSpec, lineage: Arc<Lineage>) -> Group {
-        Group { spec, state: Mutex::default(), lineage, looking: tokio::sync::Mutex::default() }
+        let names = Names::of(&spec);
+        Group { spec, state: Mutex::default(), lineage, names }
     }
 
     /// Which `server` line a peer is of, or was before its name moved.
@@ -110,24 +112,40 @@ impl Group {
     /// Gives one `server` line its addresses; those it had before keep their state. True if there are
     /// new ones.
     pub fn set_addresses(&self, server: usize, addresses: &[Address]) -> bool {
-        let mut state = self.lock();
-        let changed = self.set(&mut state, server, addresses);
-        state.forget_gone();
-        changed
+        let before = self.changes();
+        self.set_found(server, &self.spec.servers[server].found(addresses));
+        self.changes() > before
     }
 
-    fn set(&self, state: &mut State, server: usize, addresses: &[Address]) -> bool {
+    /// The same for addresses that bring along how they are to be treated. Gives back those before and now,
+    /// where they differ.
+    pub fn set_found(&self, server: usize, found: &[Found]) -> Option<(Vec<Address>, Vec<Address>)> {
+        let mut state = self.lock();
+        let before = state.addresses_of(Some(server));
+        self.set(&mut state, server, found);
+        state.forget_gone();
+        let now = state.addresses_of(Some(server));
+        (before.len() != now.len() || before.iter().any(|address| !now.contains(address)))
+            .then_some((before, now))
+    }
+
+    fn set(&self, state: &mut State, server: usize, found: &[Found]) {
         let line = &self.spec.servers[server];
-        let State { ranks, gone, .. } = state;
-        let rank = &mut ranks[usize::from(line.backup)];
-        gone.extend(rank.take_others(server, addresses));
-        let mut changed = false;
-        for address in addresses {
-            if rank.has(server, address) {
+        let State { ranks, gone, changes, .. } = state;
+        for (rank, backup) in ranks.iter_mut().zip([false, true]) {
+            let stays = |address: &Address| found.iter().any(|f| f.backup == backup && f.address == *address);
+            gone.extend(rank.take_others(server, stays));
+        }
+        for Found { address, weight, backup } in found {
+            let weight = weight.unwrap_or(line.weight);
+            let rank = &mut ranks[usize::from(*backup)];
+            if let Some(at) = rank.position(server, address) {
+                rank.peers[at].weigh(weight);
                 continue;
             }
-            changed = true;
+            *changes += 1;
             let mut peer = Peer::new(0, line);
+            peer.weigh(weight);
             match gone.iter().position(|(_, card)| card.address == *address) {
                 Some(at) => peer.follow(&gone.remove(at).0),
                 None => peer.number = self.lineage.number(),
@@ -135,39 +153,17 @@ impl Group {
             rank.insert(peer, Card { server, address: address.clone() });
         }
         state.settle();
-        changed
     }
 
-    /// Whether it is time to look names up again because a peer could not be connected to: not more
-    /// often than [`super::RESOLVE_RETRY`], however many requests fail.
-    pub fn wants_refresh(&self) -> bool {
-        let named = |server: &ServerSpec| matches!(server.endpoint, Endpoint::Name { .. });
-        if !self.spec.servers.iter().any(named) {
-            return false;
-        }
-        let mut state = self.lock();
-        let now = now();
-        let due = state.refreshed.is_none_or(|last| now.duration_since(last) >= super::RESOLVE_RETRY);
-        if due {
-            state.refreshed = Some(now);
-        }
-        due
+    /// Counts the addresses that have come so far.
+    pub fn changes(&self) -> u64 {
+        self.lock().changes
     }
 
     /// Whether a `server` line has an address.
     pub fn is_resolved(&self, server: usize) -> bool {
         let state = self.lock();
         state.ranks.iter().flat_map(|rank| &rank.cards).any(|card| card.server == server)
-    }
-
-    /// Whether there is no peer at all so far.
-    pub fn is_unresolved(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// The turn of one who looks names up, for as long as what is given back is held.
-    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.looking.lock().await
     }
 
     /// How many tries a request has: one for each peer that is not `down`.
@@ -273,6 +269,23 @@ impl State {
     fn addresses_of(&self, server: Option<usize>) -> Vec<Address> {
         let cards = self.ranks.iter().flat_map(|rank| &rank.cards);
         cards.filter(|card| Some(card.server) == server).map(|card| card.address.clone()).collect()
+    }
+
+    /// What an earlier `server` line has, for one that takes its place.
+    fn found_of(&self, server: Option<usize>, line: &ServerSpec) -> Vec<Found> {
+        if line.service.is_none() {
+            return line.found(&self.addresses_of(server));
+        }
+        let ranks = self.ranks.iter().zip([false, true]);
+        let peers = ranks.flat_map(|(rank, backup)| {
+            rank.peers.iter().zip(&rank.cards).map(move |(peer, card)| (peer.weight, card, backup))
+        });
+        let own = peers.filter(|(_, card, _)| Some(card.server) == server);
+        let found = own.map(|(weight, card, backup)| {
+            let weight = (line.weight == 1).then_some(weight);
+            Found { address: card.address.clone(), weight, backup: backup || line.backup }
+        });
+        found.collect()
     }
 
     /// After peers have come or gone.

@@ -14,7 +14,7 @@ mod round;
 mod spec;
 
 pub use group::{Group, NoPeer, Outcome, Picked};
-pub use names::{RESOLVE_AGAIN, RESOLVE_RETRY, resolve};
+pub use names::{Asking, Failed, Found, Looked};
 pub use peer::PeerId;
 pub use round::{Round, Wish};
 pub use spec::{Endpoint, GroupSpec, Keepalive, Method, ServerSpec};

@@ -1,44 +1,264 @@
-//! Names of servers, looked up through the system's resolver.
+//! Names of servers: when they are looked up, and what becomes of the answers.
+//!
+//! A name is looked up by one at a time, and others wait for what that one finds. An address that is gone from
+//! a name gets no new requests; what is open to it lives on.
 
-use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::net::Address;
+use tokio::time::Instant;
 
-use super::{Endpoint, Group};
+use crate::net::{Address, Answer, LookupError, Place, Resolver};
 
-/// How often the names of a group are looked up again: the system's resolver tells no times to live.
-pub const RESOLVE_AGAIN: Duration = Duration::from_secs(30);
+use super::{Endpoint, Group, GroupSpec, ServerSpec};
 
-/// The same for a name that did not resolve.
+/// When a name is looked up again whose answer does not say how long it holds: the system's resolver does not.
+pub const RESOLVE_AGAIN: Duration = Duration::from_secs(10);
+
+/// The same after a look-up that failed; and the least time between look-ups because of peers that fail.
 pub const RESOLVE_RETRY: Duration = Duration::from_secs(2);
 
-/// How long a look-up may take.
-const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the system's resolver may take.
+const SYSTEM_LIMIT: Duration = Duration::from_secs(10);
 
-/// Looks one `server` line's name up and gives the group what it finds; true if that is new. An address
-/// needs nothing.
-///
-/// # Errors
-/// What the resolver says. The addresses of an earlier look-up stay.
-pub async fn resolve(group: &Group, server: usize) -> io::Result<bool> {
-    let Endpoint::Name { host, port } = &group.spec.servers[server].endpoint else { return Ok(false) };
-    let addresses = lookup(host, *port).await?;
-    Ok(group.set_addresses(server, &addresses))
+/// An answer holds for so long at least and at most, whatever its records say.
+const LEAST_HOLD: Duration = Duration::from_secs(1);
+const MOST_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Who is asked for names at run time, and how long that may take.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    pub resolver: Arc<Resolver>,
+    pub limit: Duration,
 }
 
-/// Every address of a name, in the resolver's order.
-pub async fn lookup(host: &str, port: u16) -> io::Result<Vec<Address>> {
-    let found = tokio::time::timeout(RESOLVE_TIMEOUT, tokio::net::lookup_host((host, port)));
-    let found = found.await.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time"))??;
-    let mut addresses: Vec<Address> = Vec::new();
-    for address in found.map(Address::Ip) {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
+/// An address that was found for a `server` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub address: Address,
+    /// In place of the line's: what the record of a service says.
+    pub weight: Option<i64>,
+    pub backup: bool,
+}
+
+/// What came of a look-up.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// The addresses before and now, where they differ.
+    pub moved: Option<(Vec<Address>, Vec<Address>)>,
+    pub failed: Option<Failed>,
+    /// Targets of a service whose addresses could not be found.
+    pub missing: Vec<(Box<str>, LookupError)>,
+}
+
+/// A look-up that failed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub error: LookupError,
+    /// It failed like this before, so that there is nothing new to tell.
+    pub again: bool,
+    /// Addresses of an earlier look-up go on being used.
+    pub stays: bool,
+}
+
+/// The names of a group, by `server` line.
+#[derive(Debug)]
+pub(super) struct Names(Vec<Option<Name>>);
+
+#[derive(Debug)]
+struct Name {
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// When it is to be looked up next.
+    due: Instant,
+    /// When it was looked up last, successfully or not.
+    last: Option<Instant>,
+    /// Why the last look-up failed, if it did.
+    error: Option<LookupError>,
+}
+
+impl Names {
+    pub fn of(spec: &GroupSpec) -> Names {
+        let name = |server: &ServerSpec| match server.endpoint {
+            Endpoint::Known(_) => None,
+            Endpoint::Name { .. } => Some(Name::new()),
+        };
+        Names(spec.servers.iter().map(name).collect())
     }
-    match addresses.is_empty() {
-        true => Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address")),
-        false => Ok(addresses),
+
+    fn get(&self, server: usize) -> Option<&Name> {
+        self.0.get(server)?.as_ref()
+    }
+
+    fn all(&self) -> impl Iterator<Item = (usize, &Name)> {
+        self.0.iter().enumerate().filter_map(|(server, name)| Some((server, name.as_ref()?)))
+    }
+}
+
+impl Name {
+    fn new() -> Name {
+        let state = State { due: Instant::now(), last: None, error: None };
+        Name { turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// It has not been looked up just now.
+    fn may_be_hurried(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.duration_since(last) >= RESOLVE_RETRY)
+    }
+}
+
+impl Group {
+    /// The `server` lines that are names, and when each is to be looked up.
+    pub fn due(&self) -> impl Iterator<Item = (usize, Instant)> {
+        self.names.all().map(|(server, name)| (server, name.state().due))
+    }
+
+    /// The names that are to be looked up by now.
+    pub fn overdue(&self) -> Vec<usize> {
+        let now = Instant::now();
+        self.due().filter(|(_, due)| *due <= now).map(|(server, _)| server).collect()
+    }
+
+    /// The names that may be looked up again because peers fail: not more often than [`RESOLVE_RETRY`] each,
+    /// however many requests fail.
+    pub fn stale(&self) -> Vec<usize> {
+        let now = Instant::now();
+        let stale = self.names.all().filter(|(_, name)| name.state().may_be_hurried(now));
+        stale.map(|(server, _)| server).collect()
+    }
+
+    /// Has a name looked up soon, since a peer of it could not be reached; true if it is due now.
+    pub fn hurry(&self, server: usize) -> bool {
+        let Some(name) = self.names.get(server) else { return false };
+        let (mut state, now) = (name.state(), Instant::now());
+        let hurries = state.may_be_hurried(now);
+        if hurries {
+            state.due = now.min(state.due);
+        }
+        hurries
+    }
+
+    /// Has every name looked up anew: the configuration was read anew.
+    pub fn look_again(&self) {
+        self.names.all().for_each(|(_, name)| name.state().due = Instant::now());
+    }
+
+    /// Why the last look-up of a name failed; `None` where it did not, or there was none.
+    pub fn why_unresolved(&self) -> Option<(usize, LookupError)> {
+        self.names.all().find_map(|(server, name)| Some((server, name.state().error.clone()?)))
+    }
+
+    /// Looks a name up and gives the group what is found. Whoever comes meanwhile waits for that, and finds
+    /// nothing more.
+    pub async fn look_up(&self, server: usize, asking: &Asking) -> Looked {
+        let Some(name) = self.names.get(server) else { return Looked::default() };
+        let began = Instant::now();
+        let _turn = name.turn.lock().await;
+        if name.state().last.is_some_and(|last| last >= began) {
+            return Looked::default();
+        }
+        let line = &self.spec.servers[server];
+        let (answer, missing) = ask(line, asking).await;
+        let hold = match &answer {
+            Ok(answer) => answer.holds.unwrap_or(RESOLVE_AGAIN).clamp(LEAST_HOLD, MOST_HOLD),
+            Err(_) => RESOLVE_RETRY,
+        };
+        // Who is told by name servers that there is no such host believes it, as nginx does.
+        let gone = line.resolve && answer.as_ref().err() == Some(&LookupError::NotFound);
+        let (found, error) = match answer {
+            Ok(answer) => (Some(answer.found), None),
+            Err(error) => (gone.then(Vec::new), Some(error)),
+        };
+        let moved = found.and_then(|found| self.set_found(server, &found));
+        let mut state = name.state();
+        let now = Instant::now();
+        (state.due, state.last) = (now + hold, Some(now));
+        let before = std::mem::replace(&mut state.error, error.clone());
+        drop(state);
+        let failed = error.map(|error| {
+            let again = before.as_ref() == Some(&error);
+            Failed { error, again, stays: self.is_resolved(server) }
+        });
+        Looked { moved, failed, missing }
+    }
+}
+
+type Missing = Vec<(Box<str>, LookupError)>;
+
+/// The addresses of a `server` line, and targets of its service that have none.
+async fn ask(line: &ServerSpec, asking: &Asking) -> (Result<Answer<Found>, LookupError>, Missing) {
+    let Endpoint::Name { host, port } = &line.endpoint else {
+        return (Err(LookupError::NotFound), Missing::new());
+    };
+    if let Some(service) = &line.service {
+        return match asking.resolver.service(service, host, asking.limit).await {
+            Ok(found) => (Ok(places(line, found.places)), found.failed),
+            Err(error) => (Err(error), Missing::new()),
+        };
+    }
+    let found = match line.resolve {
+        true => asking.resolver.addresses(host, asking.limit).await,
+        false => Resolver::System.addresses(host, SYSTEM_LIMIT).await,
+    };
+    let at = |ip| Found { address: Address::Ip((ip, *port).into()), weight: None, backup: line.backup };
+    let found =
+        found.map(|answer| Answer { found: answer.found.into_iter().map(at).collect(), holds: answer.holds });
+    (found, Missing::new())
+}
+
+/// The places of a service as addresses of a `server` line: those of the best priority stand where the line
+/// stands, the others are backups, which a line that is a backup itself does not have. A weight of the line
+/// goes before those of the records (`ngx_http_upstream_zone_resolve_handler`).
+fn places(line: &ServerSpec, places: Answer<Place>) -> Answer<Found> {
+    let best = places.found.iter().map(|place| place.priority).min();
+    let found = places.found.into_iter().filter_map(|place| {
+        let is_best = Some(place.priority) == best;
+        if line.backup && !is_best {
+            return None;
+        }
+        let weight = (line.weight == 1).then_some(place.weight.into());
+        Some(Found { address: Address::Ip(place.address), weight, backup: line.backup || !is_best })
+    });
+    Answer { found: found.collect(), holds: places.holds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(last: u8, priority: u16, weight: u16) -> Place {
+        let address = ([127, 0, 0, last], 8000).into();
+        Place { address, priority, weight, target: "t".into() }
+    }
+
+    /// Last byte, weight and rank of what a line gets of three places.
+    fn of_three(line: &ServerSpec) -> Vec<(u8, Option<i64>, bool)> {
+        let three = vec![place(1, 10, 5), place(2, 20, 7), place(3, 10, 1)];
+        let found = places(line, Answer { found: three, holds: None }).found;
+        let last = |found: &Found| match found.address.ip().map(|address| address.ip()) {
+            Some(std::net::IpAddr::V4(ip)) => ip.octets()[3],
+            _ => 0,
+        };
+        found.iter().map(|found| (last(found), found.weight, found.backup)).collect()
+    }
+
+    #[test]
+    fn the_best_places_are_asked_first_and_the_others_are_backups() {
+        let line = ServerSpec::new("a".into(), Endpoint::Name { host: "a".into(), port: 80 });
+        assert_eq!(of_three(&line), [(1, Some(5), false), (2, Some(7), true), (3, Some(1), false)]);
+        let heavy = ServerSpec { weight: 3, ..line.clone() };
+        assert_eq!(of_three(&heavy), [(1, None, false), (2, None, true), (3, None, false)]);
+        let backup = ServerSpec { backup: true, ..line };
+        assert_eq!(of_three(&backup), [(1, Some(5), true), (3, Some(1), true)]);
     }
 }

@@ -77,6 +77,13 @@ impl Peer {
         }
     }
 
+    /// Gives it a weight; nothing changes for one that has it.
+    pub fn weigh(&mut self, weight: i64) {
+        if self.weight != weight {
+            (self.weight, self.effective) = (weight, weight);
+        }
+    }
+
     /// Goes on where one of an earlier configuration, or of a name's earlier look-up, stands.
     pub fn follow(&mut self, before: &Peer) {
         self.number = before.number;

@@ -24,13 +24,13 @@ impl Rank {
         self.cards.insert(at, card);
     }
 
-    /// Takes those peers of a `server` line out whose addresses are not among these.
-    pub fn take_others(&mut self, server: usize, addresses: &[Address]) -> Vec<(Peer, Card)> {
+    /// Takes those peers of a `server` line out whose addresses do not stay.
+    pub fn take_others(&mut self, server: usize, stays: impl Fn(&Address) -> bool) -> Vec<(Peer, Card)> {
         let mut taken = Vec::new();
         let mut at = 0;
         while at < self.cards.len() {
             let card = &self.cards[at];
-            if card.server == server && !addresses.contains(&card.address) {
+            if card.server == server && !stays(&card.address) {
                 taken.push((self.peers.remove(at), self.cards.remove(at)));
             } else {
                 at += 1;
@@ -39,7 +39,8 @@ impl Rank {
         taken
     }
 
-    pub fn has(&self, server: usize, address: &Address) -> bool {
-        self.cards.iter().any(|card| card.server == server && card.address == *address)
+    /// Where the peer of a `server` line stands that has this address.
+    pub fn position(&self, server: usize, address: &Address) -> Option<usize> {
+        self.cards.iter().position(|card| card.server == server && card.address == *address)
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::net::Address;
 
+use super::names::Found;
+
 /// A group as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupSpec {
@@ -55,6 +57,10 @@ pub struct ServerSpec {
     pub fail_timeout: Duration,
     pub backup: bool,
     pub down: bool,
+    /// Its name is asked of name servers (`resolve`), and not of the system.
+    pub resolve: bool,
+    /// Its places are those of this service (`service=`).
+    pub service: Option<String>,
 }
 
 impl ServerSpec {
@@ -69,7 +75,17 @@ impl ServerSpec {
             fail_timeout: Duration::from_secs(10),
             backup: false,
             down: false,
+            resolve: false,
+            service: None,
         }
+    }
+}
+
+impl ServerSpec {
+    /// Addresses of this line that are treated as it says.
+    pub(super) fn found(&self, addresses: &[Address]) -> Vec<Found> {
+        let found = |address: &Address| Found { address: address.clone(), weight: None, backup: self.backup };
+        addresses.iter().map(found).collect()
     }
 }
 

@@ -9,6 +9,7 @@ mod handshakes;
 mod layers;
 mod pages;
 mod reloads;
+mod resolver;
 mod retries;
 mod signals;
 mod soak;

@@ -128,7 +128,11 @@ fn run_time(whole: &Whole, group: Option<NodeId>, build: &mut Build) {
     let Some(block) = group.filter(|_| !build.options.fragment) else { return };
     let name = whole.tree.get(block).args.first().map_or_else(String::new, |word| word.value.to_string());
     let servers = whole.tree.items(group).filter(|line| line.is("server"));
-    let word = servers.flat_map(|server| &server.args).find(|word| word.value == "resolve");
+    let named = servers.filter(|server| {
+        let host = server.args.first().map(|word| address::parse(&word.value, false));
+        matches!(host, Some(Ok(target)) if target.is_name())
+    });
+    let word = named.flat_map(|server| &server.args).find(|word| word.value == "resolve");
     let Some(word) = word else { return };
     let lacking = match (whole.own(group, "zone"), whole.in_effect(group, "resolver")) {
         (None, _) => {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::diagnostics::Diagnostic;
-use crate::features::Call;
+use crate::features::{Call, resolver};
 use crate::source::Span;
 use crate::upstream::{Endpoint, GroupSpec, ServerSpec};
 
@@ -29,6 +29,8 @@ struct Entry {
     defined: Option<(Upstream, Span)>,
     /// The first reference.
     referred: Option<Span>,
+    /// The `resolver` of the `upstream` block.
+    names: resolver::Written,
 }
 
 impl Declared {
@@ -48,9 +50,9 @@ impl Declared {
         index
     }
 
-    /// Every group, by index.
-    pub fn groups(self) -> Vec<Upstream> {
-        self.groups.into_iter().map(Entry::meaning).collect()
+    /// Every group, by index. What is said of a `resolver` in `http` holds where a block says nothing.
+    pub fn groups(self, http: &resolver::Settings) -> Vec<Upstream> {
+        self.groups.into_iter().map(|entry| entry.meaning(http)).collect()
     }
 
     /// The names of the blocks, for guesses.
@@ -60,14 +62,15 @@ impl Declared {
 }
 
 impl Entry {
-    fn meaning(self) -> Upstream {
+    fn meaning(self, http: &resolver::Settings) -> Upstream {
+        let resolver = self.names.over(http);
         if let Some((upstream, _)) = self.defined {
-            return upstream;
+            return Upstream { resolver, ..upstream };
         }
         let port = self.port.unwrap_or(self.default_port);
         let endpoint = known(&self.host, port)
             .map_or_else(|| Endpoint::Name { host: self.host.clone(), port }, Endpoint::Known);
-        Upstream { spec: implicit(self.host, self.port, endpoint), key: None }
+        Upstream { spec: implicit(self.host, self.port, endpoint), key: None, resolver }
     }
 }
 
@@ -90,11 +93,18 @@ pub fn refer(call: &mut Call, authority: &[u8], default_port: u16) -> Option<usi
         entry.referred.get_or_insert(span);
         return Some(index);
     }
-    Some(call.build.upstreams.add(Entry { host, port, default_port, defined: None, referred: Some(span) }))
+    Some(call.build.upstreams.add(Entry {
+        host,
+        port,
+        default_port,
+        defined: None,
+        referred: Some(span),
+        names: Default::default(),
+    }))
 }
 
 /// Defines the group of an `upstream` block.
-pub fn define(call: &mut Call, written: Written) {
+pub fn define(call: &mut Call, written: Written, names: resolver::Written) {
     let name = call.text(0);
     let span = call.span(0);
     if written.servers.is_empty() {
@@ -103,7 +113,7 @@ pub fn define(call: &mut Call, written: Written) {
     }
     let Written { servers, keepalive } = written;
     let spec = GroupSpec { keepalive, ..GroupSpec::new(name.clone(), name.clone(), servers) };
-    let upstream = Upstream { spec, key: None };
+    let upstream = Upstream { spec, key: None, resolver: Default::default() };
     let first = call.build.upstreams.hosts.get(&name.to_ascii_lowercase()).copied();
     let same = first.map(|index| &mut call.build.upstreams.groups[index]);
     let finding = match same {
@@ -114,6 +124,7 @@ pub fn define(call: &mut Call, written: Written) {
                 default_port: 80,
                 defined: Some((upstream, span)),
                 referred: None,
+                names,
             };
             call.build.upstreams.add(entry);
             return;
@@ -129,6 +140,7 @@ pub fn define(call: &mut Call, written: Written) {
         }
         Some(entry) => {
             entry.defined = Some((upstream, span));
+            entry.names = names;
             return;
         }
     };

@@ -8,7 +8,7 @@ use crate::directive::Context;
 use crate::request::Template;
 use crate::upstream::{GroupSpec, Keepalive, ServerSpec};
 
-use super::{Feature, Row};
+use super::{Feature, Row, resolver};
 
 pub use declared::{Declared, define, implicit, refer};
 pub use server::{host_and_port, known};
@@ -60,4 +60,6 @@ pub struct Upstream {
     pub spec: GroupSpec,
     /// The key of `hash`.
     pub key: Option<Template>,
+    /// Who is asked for the names of its servers with `resolve`.
+    pub resolver: resolver::Settings,
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use crate::diagnostics::Diagnostic;
 use crate::directive::values;
 use crate::features::Call;
 use crate::features::listen::split_port;
@@ -47,6 +48,7 @@ pub fn address(call: &mut Call, text: &str, of: &str) -> Option<(String, Option<
 pub fn set(written: &mut Written, call: &mut Call) {
     let text = call.text(0);
     let Some((host, port)) = address(call, &text, "upstream") else { return };
+    let has_port = port.is_some();
     let port = port.unwrap_or(80);
     let endpoint = known(&host, port).map_or_else(|| Endpoint::Name { host, port }, Endpoint::Known);
     let mut spec = ServerSpec::new(text, endpoint);
@@ -56,7 +58,37 @@ pub fn set(written: &mut Written, call: &mut Call) {
             call.error(at, "invalid-parameter", message);
         }
     }
+    if let Some(finding) = service(&spec, call, has_port) {
+        return call.say(finding);
+    }
     written.servers.push(spec);
+}
+
+/// What a line with `service=` lacks, or has too much of.
+fn service(spec: &ServerSpec, call: &Call, has_port: bool) -> Option<Diagnostic> {
+    let service = spec.service.as_ref()?;
+    let text = &spec.text;
+    let at = call.args().iter().position(|word| word.value.starts_with(b"service="))?;
+    let error = |code, at, message: String| Some(Diagnostic::error(code, call.span(at), message));
+    if service.is_empty() {
+        return error("invalid-parameter", at, "service is empty".into());
+    }
+    if !spec.resolve {
+        let message = format!("service upstream \"{text}\" requires \"resolve\" parameter");
+        return error("missing-parameter", at, message)
+            .map(|finding| finding.help("services are looked up while requests come: add \"resolve\""));
+    }
+    if has_port {
+        let message = format!("service upstream \"{text}\" may not have port");
+        return error("invalid-address", 0, message)
+            .map(|finding| finding.help("the ports are those of the service's records"));
+    }
+    match spec.endpoint {
+        Endpoint::Name { .. } => None,
+        Endpoint::Known(_) => {
+            error("invalid-address", 0, format!("service upstream \"{text}\" requires domain name"))
+        }
+    }
 }
 
 fn parameter(spec: &mut ServerSpec, call: &mut Call, at: usize) -> bool {
@@ -74,8 +106,11 @@ fn parameter(spec: &mut ServerSpec, call: &mut Call, at: usize) -> bool {
         },
         (b"backup", _) if equals.is_none() => spec.backup = true,
         (b"down", _) if equals.is_none() => spec.down = true,
-        (b"resolve", _) if equals.is_none() => {}
-        (b"slow_start" | b"route" | b"service", _) if equals.is_some() => {
+        (b"resolve", _) if equals.is_none() => spec.resolve = true,
+        (b"service", _) if equals.is_some() => {
+            spec.service = Some(String::from_utf8_lossy(value).into_owned());
+        }
+        (b"slow_start" | b"route", _) if equals.is_some() => {
             let shown = String::from_utf8_lossy(name).into_owned();
             call.not_served(at, &format!("\"{shown}\" of a server"));
         }
