@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -15,6 +16,9 @@ use super::life::Exchange;
 use super::live::Live;
 use super::report::{report, tell};
 
+/// How long a request waits to hear whether a name has moved whose addresses it knows.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Live {
     /// Whom `resolver` lines have asked; the system where there is none.
     pub fn asking(&self, settings: &Settings) -> Asking {
@@ -25,26 +29,32 @@ impl Live {
 }
 
 impl Exchange<'_> {
-    /// Sees to it that the names of an address that was made of variables hold. A request waits for that,
-    /// unless name servers have failed of late and there are addresses to go on with.
+    /// Sees to it that the names of an address that was made of variables hold. Where earlier addresses are
+    /// known a request waits for [`PATIENCE`] and goes on with them; not at all, if name servers failed of late.
     pub async fn refresh(&mut self, destination: &Destination<'_>) {
         let group = &destination.group;
         let overdue = group.overdue();
         if overdue.is_empty() {
             return;
         }
-        let failing = group.why_unresolved().is_some();
-        let (can_wait, late): (Vec<usize>, Vec<usize>) =
-            overdue.into_iter().partition(|server| failing && group.is_resolved(*server));
-        for server in can_wait {
-            let (group, asking) = (group.clone(), self.asking(destination));
+        let asking = self.asking(destination);
+        let (known, unknown): (Vec<usize>, Vec<usize>) =
+            overdue.into_iter().partition(|server| group.is_resolved(*server));
+        for server in known {
+            let failing = group.why_unresolved().is_some();
+            group.postpone(server, asking.limit);
+            let (group, asking) = (group.clone(), asking.clone());
             let log = self.settings.error_log.clone();
-            tokio::spawn(async move {
+            let looking = tokio::spawn(async move {
                 let looked = group.look_up(server, &asking).await;
                 tell_looked(&log, &group, server, &looked);
             });
+            if !failing {
+                // It goes on behind the request that has begun it.
+                let _ = tokio::time::timeout(PATIENCE, looking).await;
+            }
         }
-        self.look_up(destination, &late).await;
+        self.look_up(destination, &unknown).await;
     }
 
     /// Looks names up. There is one look-up of a name at a time: what another finds is waited for.

@@ -148,6 +148,13 @@ impl Group {
         hurries
     }
 
+    /// A look-up is about to begin that takes so long at most: nobody else has to begin one.
+    pub fn postpone(&self, server: usize, limit: Duration) {
+        if let Some(name) = self.names.get(server) {
+            name.state().due = Instant::now() + limit;
+        }
+    }
+
     /// Has every name looked up anew: the configuration was read anew.
     pub fn look_again(&self) {
         self.names.all().for_each(|(_, name)| name.state().due = Instant::now());
@@ -260,5 +267,63 @@ mod tests {
         assert_eq!(of_three(&heavy), [(1, None, false), (2, None, true), (3, None, false)]);
         let backup = ServerSpec { backup: true, ..line };
         assert_eq!(of_three(&backup), [(1, Some(5), true), (3, Some(1), true)]);
+    }
+
+    fn group(host: &str) -> Group {
+        let line = ServerSpec::new(host.into(), Endpoint::Name { host: host.into(), port: 80 });
+        Group::new(GroupSpec::new(host.into(), host.into(), vec![line]))
+    }
+
+    fn asking() -> Asking {
+        Asking { resolver: Arc::new(Resolver::System), limit: SYSTEM_LIMIT }
+    }
+
+    fn next(group: &Group) -> Duration {
+        let (_, due) = group.due().next().expect("a name");
+        due.saturating_duration_since(Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_system_says_is_asked_again_after_a_while() {
+        let group = group("localhost");
+        assert_eq!((group.overdue(), next(&group)), (vec![0], Duration::ZERO));
+        let looked = group.look_up(0, &asking()).await;
+        let (before, now) = looked.moved.expect("its first addresses");
+        assert!(before.is_empty() && !now.is_empty());
+        assert_eq!((group.overdue(), next(&group)), (vec![], RESOLVE_AGAIN));
+        tokio::time::advance(RESOLVE_AGAIN).await;
+        assert_eq!(group.overdue(), [0]);
+        assert_eq!(group.look_up(0, &asking()).await, Looked::default(), "it has not moved");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_that_fails_is_told_once_and_made_again_soon() {
+        let group = group("nowhere.invalid");
+        for again in [false, true] {
+            let failed = group.look_up(0, &asking()).await.failed.expect("a failure");
+            assert_eq!((failed.again, failed.stays, next(&group)), (again, false, RESOLVE_RETRY));
+            tokio::time::advance(RESOLVE_RETRY).await;
+        }
+        assert!(group.why_unresolved().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_while_a_name_is_looked_up_waits_for_that() {
+        let group = group("localhost");
+        let asking = asking();
+        let (one, other) = tokio::join!(group.look_up(0, &asking), group.look_up(0, &asking));
+        assert!(one.moved.is_some());
+        assert_eq!(other, Looked::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failing_peers_have_their_name_looked_up_no_more_often_than_it_may_be() {
+        let group = group("localhost");
+        group.look_up(0, &asking()).await;
+        assert!(!group.hurry(0) && group.stale().is_empty());
+        assert_eq!(next(&group), RESOLVE_AGAIN);
+        tokio::time::advance(RESOLVE_RETRY).await;
+        assert!(group.hurry(0));
+        assert_eq!((group.stale(), group.overdue()), (vec![0], vec![0]));
     }
 }

@@ -59,7 +59,7 @@ pub fn set(written: &mut Written, call: &mut Call) {
         }
     }
     if let Some(finding) = service(&spec, call, has_port) {
-        return call.say(finding);
+        call.say(finding);
     }
     written.servers.push(spec);
 }
