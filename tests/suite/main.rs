@@ -7,6 +7,7 @@ mod command_line;
 mod differential;
 mod handshakes;
 mod layers;
+mod living;
 mod pages;
 mod reloads;
 mod resolver;
