@@ -176,10 +176,7 @@ impl Group {
         }
         let line = &self.spec.servers[server];
         let (answer, missing) = ask(line, asking).await;
-        let hold = match &answer {
-            Ok(answer) => answer.holds.unwrap_or(RESOLVE_AGAIN).clamp(LEAST_HOLD, MOST_HOLD),
-            Err(_) => RESOLVE_RETRY,
-        };
+        let hold = answer.as_ref().map_or(RESOLVE_RETRY, |answer| hold(answer.holds));
         // Who is told by name servers that there is no such host believes it, as nginx does.
         let gone = line.resolve && answer.as_ref().err() == Some(&LookupError::NotFound);
         let (found, error) = match answer {
@@ -198,6 +195,11 @@ impl Group {
         });
         Looked { moved, failed, missing }
     }
+}
+
+/// How long an answer is taken to hold that says so, or does not.
+fn hold(said: Option<Duration>) -> Duration {
+    said.unwrap_or(RESOLVE_AGAIN).clamp(LEAST_HOLD, MOST_HOLD)
 }
 
 type Missing = Vec<(Box<str>, LookupError)>;
@@ -267,6 +269,13 @@ mod tests {
         assert_eq!(of_three(&heavy), [(1, None, false), (2, None, true), (3, None, false)]);
         let backup = ServerSpec { backup: true, ..line };
         assert_eq!(of_three(&backup), [(1, Some(5), true), (3, Some(1), true)]);
+    }
+
+    #[test]
+    fn no_answer_makes_a_busy_loop_or_holds_for_ever() {
+        let seconds = |seconds| hold(Some(Duration::from_secs(seconds))).as_secs();
+        assert_eq!([0, 1, 30, u64::from(u32::MAX)].map(seconds), [1, 1, 30, 86400]);
+        assert_eq!(hold(None), RESOLVE_AGAIN);
     }
 
     fn group(host: &str) -> Group {

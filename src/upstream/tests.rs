@@ -116,6 +116,22 @@ fn a_name_keeps_its_addresses_over_a_reload_and_the_counts_of_those_it_left() {
 }
 
 #[test]
+fn places_of_a_service_keep_their_weights_and_ranks_over_a_reload() {
+    let line = ServerSpec { resolve: true, service: Some("http".into()), ..named("app.example") };
+    let found = |last, weight, backup| Found { address: address(last), weight: Some(weight), backup };
+    let before = Group::new(spec(vec![line.clone()]));
+    assert!(before.set_found(0, &[found(1, 2, false), found(2, 1, false), found(3, 1, true)]).is_some());
+    assert_eq!(picks(&before, 3), [1, 2, 1]);
+    let after = Group::after(spec(vec![line, ServerSpec { down: true, ..server(9) }]), &before);
+    assert_eq!(picks(&after, 3), [1, 2, 1]);
+    // Another weight holds from now on; what was first is a backup.
+    assert!(after.set_found(0, &[found(2, 1, false), found(3, 3, false), found(1, 1, true)]).is_none());
+    let mut some = picks(&after, 4);
+    some.sort_unstable();
+    assert_eq!(some, [2, 3, 3, 3]);
+}
+
+#[test]
 fn the_only_peer_is_never_given_up() {
     let group = Group::new(spec(vec![server(1)]));
     for _ in 0..3 {

@@ -93,18 +93,25 @@ impl Resolver {
                 Resolver::Servers(servers) => servers.addresses(name).await,
             }
         };
-        timeout(limit, found).await.unwrap_or(Err(LookupError::TimedOut))
+        within(limit, found).await
     }
 
     /// Where a service of a name is (SRV), the best places first; a service without a dot runs over TCP.
     ///
     /// # Errors
-    /// Where it is nowhere, or `limit` is over.
+    /// Where it is nowhere, or `limit` is over: once for its records, once for the addresses of their targets.
     pub async fn service(&self, service: &str, name: &str, limit: Duration) -> Result<Service, LookupError> {
         let Resolver::Servers(servers) = self else { return Err(LookupError::NotImplemented) };
         let service = service_name(service, name);
-        timeout(limit, servers.service(&service)).await.unwrap_or(Err(LookupError::TimedOut))
+        servers.service(&service, limit).await
     }
+}
+
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, LookupError>>,
+) -> Result<T, LookupError> {
+    timeout(limit, answer).await.unwrap_or(Err(LookupError::TimedOut))
 }
 
 /// `http` of `example.com` is `_http._tcp.example.com`; `_http._udp` and `a.b` are taken as they are.

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts, ServerOrderingStrategy};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
@@ -18,7 +19,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Answer, LookupError, Place, Service, Wanted};
+use super::{Answer, LookupError, Place, Service, Wanted, within};
 
 /// How long one name server has to answer before the next is asked: nginx's `resend_timeout`.
 const RESEND: Duration = Duration::from_secs(5);
@@ -79,22 +80,24 @@ impl Servers {
         Err(LookupError::NotFound)
     }
 
-    /// Where a service is that has this name.
-    pub async fn service(&self, name: &str) -> Result<Service, LookupError> {
-        let (targets, mut holds) = self.targets(name).await?;
-        let mut found = Vec::new();
+    /// Where a service is that has this name. Its records may take as long as `limit`, and so may the addresses
+    /// of each target.
+    pub async fn service(&self, name: &str, limit: Duration) -> Result<Service, LookupError> {
+        let (targets, mut holds) = within(limit, self.targets(name)).await?;
+        let looking = targets.iter().map(|target| within(limit, self.addresses(&target.name)));
+        let answers = join_all(looking).await;
+        let mut places = Answer { found: Vec::new(), holds: None };
         let mut failed = Vec::new();
-        for target in targets {
-            match self.addresses(&target.name).await {
+        for (target, answer) in targets.into_iter().zip(answers) {
+            match answer {
                 Ok(answer) => {
                     holds = answer.holds.map_or(holds, |own| holds.min(own));
-                    found.extend(answer.found.into_iter().map(|ip| target.at(ip)));
+                    answer.found.into_iter().for_each(|ip| places.add(target.at(ip)));
                 }
                 Err(error) => failed.push((target.name, error)),
             }
         }
-        let mut places = Answer { found: Vec::new(), holds: Some(holds) };
-        found.into_iter().for_each(|place| places.add(place));
+        places.holds = Some(holds);
         if !places.found.is_empty() {
             return Ok(Service { places, failed });
         }

@@ -75,10 +75,19 @@ pub struct Dns {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// What was asked: a question that is sent twice, since its answer is late, is one.
+#[derive(Debug, PartialEq, Eq)]
+struct Question {
+    name: String,
+    kind: u16,
+    id: [u8; 2],
+    tcp: bool,
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     zone: Mutex<HashMap<(String, u16), Reply>>,
-    asked: Mutex<Vec<(String, u16, bool)>>,
+    asked: Mutex<Vec<Question>>,
     ended: AtomicBool,
 }
 
@@ -122,12 +131,12 @@ impl Dns {
     /// How often records of a name were asked for.
     pub fn asked(&self, name: &str, kind: u16) -> usize {
         let asked = self.shared.asked.lock().unwrap();
-        asked.iter().filter(|(other, of, _)| other == name && *of == kind).count()
+        asked.iter().filter(|asked| asked.name == name && asked.kind == kind).count()
     }
 
     /// How many questions came over TCP.
     pub fn asked_over_tcp(&self) -> usize {
-        self.shared.asked.lock().unwrap().iter().filter(|(_, _, tcp)| *tcp).count()
+        self.shared.asked.lock().unwrap().iter().filter(|asked| asked.tcp).count()
     }
 }
 
@@ -185,7 +194,7 @@ impl Shared {
     /// What goes back to a question.
     fn messages(&self, question: &[u8], tcp: bool) -> Vec<Vec<u8>> {
         let Some((name, kind, end)) = read_question(question) else { return Vec::new() };
-        self.asked.lock().unwrap().push((name.clone(), kind, tcp));
+        self.note(Question { name: name.clone(), kind, id: [question[0], question[1]], tcp });
         let question = &question[..end];
         let answer = |records: &[Record]| respond(question, 0, records);
         match self.reply(name, kind) {
@@ -203,6 +212,13 @@ impl Shared {
                 });
                 guesses.chain([answer(&own)]).collect()
             }
+        }
+    }
+
+    fn note(&self, question: Question) {
+        let mut asked = self.asked.lock().unwrap();
+        if !asked.contains(&question) {
+            asked.push(question);
         }
     }
 
