@@ -85,6 +85,26 @@ fn what_the_page_about_websockets_shows_can_be_written() {
     assert_eq!(looked_at, page.matches("```nginx").count(), "a block that is of no kind");
 }
 
+/// Every example of the page about upstreams is one, too.
+#[test]
+fn what_the_page_about_upstreams_shows_can_be_written() {
+    let page = page("docs/upstreams.md");
+    let blocks = lines_for(&page, "http");
+    assert_eq!(blocks.len(), page.matches("```nginx").count(), "a block that is of no kind");
+    for lines in blocks {
+        let place = Place::new();
+        let server = "server { listen 8080; location / { proxy_pass http://app; } }";
+        let path = place.write("nginx.conf", &format!("events {{ }}\nhttp {{\n{lines}\n{server} }}\n"));
+        let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
+            .args(["check", "--deny", "warnings"])
+            .arg(&path)
+            .output()
+            .expect("the binary");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && !said.contains("[not-served]"), "{lines}\n{said}");
+    }
+}
+
 /// Every directive and every variable of ours is explained on the page about WebSockets.
 #[test]
 fn the_page_about_websockets_leaves_nothing_out() {
