@@ -9,7 +9,7 @@ use crate::model::{self, Model};
 use crate::source::{Disk, Files};
 use crate::syntax::{Reader, Tree, understand};
 
-use super::Flags;
+use super::Which;
 
 /// Where nginx has its configuration under the prefix, and where Debian has it.
 const UNDER_PREFIX: &str = "conf/nginx.conf";
@@ -32,13 +32,13 @@ pub struct Read {
 
 impl Paths {
     /// A relative prefix is under the working directory, a relative file under the prefix.
-    pub fn of(flags: &Flags) -> Paths {
+    pub fn of(which: &Which) -> Paths {
         let here = std::env::current_dir().unwrap_or_default();
-        let prefix = match &flags.prefix {
+        let prefix = match &which.prefix {
             Some(prefix) => here.join(prefix),
             None => here,
         };
-        let conf = match &flags.conf {
+        let conf = match &which.conf {
             Some(conf) => prefix.join(conf),
             None if prefix.join(UNDER_PREFIX).exists() => prefix.join(UNDER_PREFIX),
             None => PathBuf::from(OF_THE_SYSTEM),
@@ -52,7 +52,7 @@ impl Paths {
     }
 
     /// Reads the configuration with the directives of `-g` in front.
-    pub fn read(&self, flags: &Flags, files: &dyn Files) -> Read {
+    pub fn read(&self, which: &Which, files: &dyn Files) -> Read {
         let options = Options {
             prefix: self.prefix.clone(),
             conf_prefix: self.conf_prefix().to_owned(),
@@ -60,7 +60,7 @@ impl Paths {
             fragment: false,
         };
         let mut reader = Reader::new(self.conf_prefix(), files).hints(&Catalogue);
-        if let Some(directives) = &flags.directives {
+        if let Some(directives) = &which.directives {
             reader = reader.command_line(directives.clone().into_bytes());
         }
         let reader = reader.file(&self.conf);

@@ -4,6 +4,7 @@ pub mod check;
 mod config;
 pub mod dump;
 mod names;
+mod route;
 mod serve;
 pub mod test;
 mod version;
@@ -47,11 +48,13 @@ enum Command {
     Check(check::Check),
     /// Prints a configuration as it was read, as JSON in the shape of `crossplane parse`
     Dump(dump::Dump),
+    /// Tells which server, location and peer a request would get, and why, without sending anything
+    Route(route::Route),
 }
 
-/// nginx's own flags, and a few of ours.
+/// Which configuration: flags of nginx's.
 #[derive(clap::Args, Debug, Clone)]
-pub struct Flags {
+pub struct Which {
     /// The configuration file; relative to the prefix
     #[arg(short = 'c', value_name = "FILE")]
     conf: Option<PathBuf>,
@@ -61,6 +64,13 @@ pub struct Flags {
     /// Directives that stand in front of the configuration file
     #[arg(short = 'g', value_name = "DIRECTIVES")]
     directives: Option<String>,
+}
+
+/// nginx's own flags, and a few of ours.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Flags {
+    #[command(flatten)]
+    which: Which,
     /// The error log until the configuration names one, and for what no `error_log` is about
     #[arg(short = 'e', value_name = "FILE")]
     error_log: Option<PathBuf>,
@@ -116,6 +126,7 @@ pub fn run() -> ExitCode {
     match (cli.command, &cli.flags) {
         (Some(Command::Check(check)), _) => check.run(),
         (Some(Command::Dump(dump)), _) => dump.run(),
+        (Some(Command::Route(route)), _) => route.run(),
         (None, flags) if flags.details => version::details(),
         (None, flags) if flags.version => version::short(),
         (None, flags) => match flags.signal {

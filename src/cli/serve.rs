@@ -24,8 +24,8 @@ const PID: &str = "logs/nginx.pid";
 
 /// `-t` and `-T`.
 pub fn test(flags: &Flags) -> ExitCode {
-    let paths = Paths::of(flags);
-    let mut read = paths.read(flags, &Disk);
+    let paths = Paths::of(&flags.which);
+    let mut read = paths.read(&flags.which, &Disk);
     read.found.extend(names::unresolved(checked::hosts(&read.tree, Context::MAIN, false)));
     let test = Test { quiet: flags.quiet, dump: flags.test_and_dump, strict: flags.strict };
     test.run(&paths.conf, &read.found, &read.tree.sources)
@@ -34,14 +34,14 @@ pub fn test(flags: &Flags) -> ExitCode {
 /// Serves.
 pub fn run(flags: &Flags) -> ExitCode {
     let logs = Logs::install(flags.log_format.into());
-    let command = Serve { flags: flags.clone(), paths: Paths::of(flags) };
+    let command = Serve { flags: flags.clone(), paths: Paths::of(&flags.which) };
     runtime::serve(&command, &command, &logs)
 }
 
 /// Sends a signal to the process that the configuration's pid file names.
 pub fn signal(flags: &Flags, signal: runtime::Signal) -> ExitCode {
-    let paths = Paths::of(flags);
-    let read = paths.read(flags, &Disk);
+    let paths = Paths::of(&flags.which);
+    let read = paths.read(&flags.which, &Disk);
     let pid = read.model.main.pid.clone().unwrap_or_else(|| paths.prefix.join(PID));
     match runtime::send(signal, &pid) {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,7 +63,7 @@ impl Loader for Serve {
     }
 
     fn load(&self, files: &dyn Files) -> Result<Loaded, Vec<String>> {
-        let read = self.paths.read(&self.flags, files).infor_servingd();
+        let read = self.paths.read(&self.flags.which, files).infor_servingd();
         let sources = &read.tree.sources;
         let serious = |found: &&Diagnostic| found.severity > Severity::Info;
         let shown: Vec<Diagnostic> = read.found.iter().filter(serious).cloned().collect();

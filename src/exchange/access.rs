@@ -10,6 +10,7 @@ use crate::http1::{Headers, Known};
 use super::answer::Reply;
 use super::life::Exchange;
 use super::report::Shown;
+use super::route::Event;
 
 impl Exchange<'_> {
     /// Refuses what `websocket_origins` and `websocket_protocols` do not allow, with 403 and a line in the log.
@@ -17,7 +18,24 @@ impl Exchange<'_> {
         if self.request.websocket.is_none() {
             return Ok(());
         }
-        let allowed = self.origin_is_allowed() && self.protocol_is_offered();
+        let settings = &self.settings.websocket;
+        let allowed = self.origin_is_allowed();
+        if let Some(origins) = &settings.origins {
+            let place = &origins.place;
+            self.note(|_| Event::Judged { directive: "websocket_origins", place: place.clone(), allowed });
+        }
+        let allowed = allowed && {
+            let allowed = self.protocol_is_offered();
+            if let Some(protocols) = &settings.protocols {
+                let place = &protocols.place;
+                self.note(|_| Event::Judged {
+                    directive: "websocket_protocols",
+                    place: place.clone(),
+                    allowed,
+                });
+            }
+            allowed
+        };
         if allowed {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! A client's connection: one head after another, and what is left when it ends.
 
+use std::fmt::Display;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use crate::features::client::Lingering;
 use crate::features::error_log::Level;
 use crate::features::listen::ListenAddress;
 use crate::http1::{Known, RequestError, RequestParser, Target, target};
-use crate::model::{Listener, ServerId};
+use crate::model::{Listener, Matched, ServerId};
 use crate::net::{Address, Moments, Stream, now};
 use crate::request::{Connection, Request};
 use crate::tunnel::{Begun, Opened};
@@ -23,6 +24,7 @@ use super::io::{Elapsed, Timer, fill, poll_fill_with};
 use super::life::Exchange;
 use super::live::Live;
 use super::report::report;
+use super::route::{Event, captured};
 use super::unopened;
 use super::worker::{Permit, Worker};
 
@@ -110,6 +112,8 @@ async fn converse(worker: Rc<Worker>, accepted: Accepted) {
     worker.give_back_buffer(client.buffer);
     let side = Opened { socket: client.stream, early };
     match done {
+        // A look at what would be done ends here.
+        _ if worker.recorder.is_some() => {}
         Some(Done::Tunnel(tunnel)) => {
             tunnel.begin(&worker, side, client.permit);
         }
@@ -160,19 +164,24 @@ impl Serving {
         let go_on = match awaited {
             Awaited::Over => Next::Over,
             Awaited::Late => {
-                report(&settings.error_log, Level::Info, &request, "client timed out");
+                self.report(settings, &request, "client timed out");
                 request.reply.status = 408;
                 self.log(&live, settings, &request);
                 Next::Over
             }
             Awaited::Refused(error) => {
                 let error = first_error(error, &request, settings);
-                report(&settings.error_log, Level::Info, &request, &error);
+                self.report(settings, &request, &error);
                 self.answer(&live, &mut request, server, Some(error.status())).await
             }
             Awaited::Head => {
                 let merge = settings.client.merge_slashes;
-                let server = listener.hosts.find(&request, request.head.host());
+                let (server, matched) = listener.hosts.find(&request, request.head.host());
+                self.note(|| {
+                    let matches = matches!(matched, Matched::Pattern(..));
+                    let captures = matches.then(|| captured(&request)).unwrap_or_default();
+                    Event::Server { server, matched, captures }
+                });
                 self.request(&live, &mut request, server, merge).await
             }
         };
@@ -195,18 +204,24 @@ impl Serving {
         for line in request.head.dropped() {
             let shown = super::report::Shown(line);
             let message = format_args!("client sent invalid header line: \"{shown}\"");
-            report(&settings.error_log, Level::Info, request, message);
+            self.report(settings, request, message);
         }
         if let Err(error) = target::normalise(request.head.target(), merge, &mut request.target) {
-            report(&settings.error_log, Level::Info, request, &error);
+            self.report(settings, request, &error);
             return self.answer(live, request, server, Some(error.status())).await;
         }
         // Most requests have nothing of a handshake.
         let headers = &request.head.headers;
         if headers.contains(Known::Upgrade) || headers.contains(Known::SecWebSocketKey) {
             match unopened::wish(&request.head) {
-                Ok(wish) => request.websocket = Some(wish),
-                Err(why) => request.misses_websocket = !why.is_plain(),
+                Ok(wish) => {
+                    self.note(|| Event::Handshake(Ok(())));
+                    request.websocket = Some(wish);
+                }
+                Err(why) => {
+                    self.note(|| Event::Handshake(Err(why.to_string())));
+                    request.misses_websocket = !why.is_plain();
+                }
             }
         }
         self.answer(live, request, server, None).await
@@ -252,8 +267,20 @@ impl Serving {
         Next::Over
     }
 
+    fn report(&self, settings: &Settings, request: &Request, message: impl Display) {
+        self.note(|| Event::Told(Level::Info, message.to_string()));
+        report(&settings.error_log, Level::Info, request, message);
+    }
+
+    /// Has whoever asked for a request's course know what it came by.
+    fn note(&self, event: impl FnOnce() -> Event) {
+        if let Some(recorder) = &self.worker.recorder {
+            recorder.add(event());
+        }
+    }
+
     fn log(&self, live: &Live, settings: &Settings, request: &Request) {
-        if settings.log.logs.is_empty() {
+        if settings.log.logs.is_empty() || self.worker.recorder.is_some() {
             return;
         }
         let mut line = self.worker.buffer();

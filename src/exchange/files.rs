@@ -17,6 +17,7 @@ use super::conditions::condition;
 use super::head::{Head, Length};
 use super::life::Exchange;
 use super::report::Shown;
+use super::route::Event;
 
 /// Bytes of a file that are in memory at once.
 const PORTION: usize = 64 * 1024;
@@ -48,6 +49,7 @@ impl Exchange<'_> {
         }
         let mut path = Vec::new();
         variables::request_filename(self.request, &mut path);
+        self.note(|_| Event::File { path: path.clone() });
         let found = match open(&path) {
             Ok(Some(found)) => found,
             Ok(None) => return Err(self.add_slash()),

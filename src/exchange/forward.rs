@@ -87,15 +87,18 @@ impl<'c> Exchange<'c> {
         let destination = self.destination(pass).await?;
         let mut head = self.worker.buffer();
         let upgrade = self.request_head(&destination, &mut head);
+        let mut key = self.worker.buffer();
+        if let Some(template) = destination.upstream.and_then(|upstream| upstream.key.as_ref()) {
+            template.render(self.request, &mut key);
+        }
+        if self.worker.recorder.is_some() {
+            return Ok(self.at_the_door(pass, &destination, &head, &key, upgrade));
+        }
         if !self.send_continue().await {
             return Ok(Done::Aborted);
         }
         let mut upload = Upload::new(&self.body, self.settings.proxy.pass_body);
         upload.begin(&mut self.body, self.client, &mut head)?;
-        let mut key = self.worker.buffer();
-        if let Some(template) = destination.upstream.and_then(|upstream| upstream.key.as_ref()) {
-            template.render(self.request, &mut key);
-        }
         if destination.upstream.is_none() {
             self.refresh(&destination).await;
         }
@@ -117,13 +120,9 @@ impl<'c> Exchange<'c> {
         let group = &destination.group;
         let began = now();
         let mut round = Round::default();
-        let client = self.request.connection.peer.ip().map(|address| address.ip());
-        let wish = Wish { key, client, sid: None };
-        let mut left = group.tries().max(1);
+        let wish = self.wish(key);
+        let mut left = self.most_tries(group);
         let most = self.settings.proxy.next_upstream_tries;
-        if most > 0 {
-            left = left.min(most);
-        }
         // Only a request that is in `head` with all of its body can be sent once more.
         let whole = upload.is_done();
         let mut upload = Some(upload);
@@ -179,6 +178,21 @@ impl<'c> Exchange<'c> {
             if left == 0 {
                 return Err(Reply::Status(failure.status()));
             }
+        }
+    }
+
+    /// What the request brings to the choice of a peer.
+    pub fn wish<'k>(&self, key: &'k [u8]) -> Wish<'k> {
+        let client = self.request.connection.peer.ip().map(|address| address.ip());
+        Wish { key, client, sid: None }
+    }
+
+    /// How many peers of a group are tried at most.
+    pub fn most_tries(&self, group: &Group) -> usize {
+        let peers = group.tries().max(1);
+        match self.settings.proxy.next_upstream_tries {
+            0 => peers,
+            most => peers.min(most),
         }
     }
 

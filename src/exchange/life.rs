@@ -7,7 +7,7 @@ use crate::features::Settings;
 use crate::features::client::Lingering;
 use crate::features::error_log::Level;
 use crate::http1::escape;
-use crate::model::{Content, Found, Kind, LocationId, ServerId};
+use crate::model::{Content, Found, Kind, LocationId, Seen, ServerId};
 use crate::net::now;
 use crate::request::Request;
 
@@ -16,6 +16,7 @@ use super::body::Body;
 use super::connection::Client;
 use super::live::Live;
 use super::report::{Shown, report};
+use super::route::{Event, captured};
 use super::worker::Worker;
 
 /// How often a request may be sent back to the search for a location (`NGX_HTTP_MAX_URI_CHANGES`).
@@ -79,6 +80,13 @@ impl<'c> Exchange<'c> {
             settings,
             request,
             live,
+        }
+    }
+
+    /// Has whoever asked for a request's course know what it came by.
+    pub fn note(&self, event: impl FnOnce(&Request) -> Event) {
+        if let Some(recorder) = &self.worker.recorder {
+            recorder.add(event(self.request));
         }
     }
 
@@ -153,7 +161,19 @@ impl<'c> Exchange<'c> {
     fn find_location(&mut self) -> Result<(), Reply> {
         let http = &self.live.model.http;
         let server = http.server(self.server);
-        let found = server.locations.find(http, self.request, &self.request.target.path);
+        let mut seen = Vec::new();
+        let recorder = &self.worker.recorder;
+        let mut see = |one| {
+            if recorder.is_some() {
+                seen.push(one);
+            }
+        };
+        let found = server.locations.find(http, self.request, &self.request.target.path, &mut see);
+        self.note(|request| {
+            let matched = seen.iter().any(|one| matches!(one, Seen::First(_)));
+            let captures = matched.then(|| captured(request)).unwrap_or_default();
+            Event::Search { uri: request.target.path.clone(), seen, found, captures }
+        });
         match found {
             None => self.enter(server.root),
             Some(Found::Location(id)) => {
@@ -222,6 +242,7 @@ impl<'c> Exchange<'c> {
 
     async fn content(&mut self) -> Result<Done, Reply> {
         let live = self.live;
+        self.note(|_| Event::Content { location: self.location });
         match &live.model.http.location(self.location).content {
             Content::Pass(pass) => self.forward(pass).await,
             Content::Echo => self.echo().await,
@@ -233,6 +254,7 @@ impl<'c> Exchange<'c> {
     fn instead(&mut self, reply: Reply) -> Result<Stage, Reply> {
         if let Reply::Inside { path, args } = reply {
             self.count_change()?;
+            self.note(|_| Event::Inside { path: path.clone(), args: args.clone() });
             self.redirect_inside(path, args);
             return Ok(Stage::Server);
         }
@@ -261,6 +283,7 @@ impl<'c> Exchange<'c> {
         self.request.reply.status = self.status_override.unwrap_or(0);
         let mut target = Vec::new();
         page.target.render(self.request, &mut target);
+        self.note(|_| Event::ErrorPage { span: page.span, status, target: target.clone() });
         match target.first() {
             Some(b'/') => {
                 let (path, args) = match page.target.as_literal() {
@@ -295,7 +318,10 @@ impl<'c> Exchange<'c> {
     fn named(&mut self, name: &[u8]) -> Result<Stage, Reply> {
         self.request.internal = true;
         match self.live.model.http.server(self.server).named.get(name) {
-            Some(location) => Ok(Stage::Location(*location)),
+            Some(location) => {
+                self.note(|_| Event::Named(*location));
+                Ok(Stage::Location(*location))
+            }
             None => {
                 let message = format!("could not find named location \"{}\"", Shown(name));
                 self.report(Level::Error, format_args!("{message}"));
@@ -319,6 +345,7 @@ impl<'c> Exchange<'c> {
     }
 
     pub fn report(&self, level: Level, message: std::fmt::Arguments) {
+        self.note(|_| Event::Told(level, message.to_string()));
         report(&self.settings.error_log, level, self.request, message);
     }
 }

@@ -63,6 +63,21 @@ impl Live {
         };
         let open = logs.open(&model.http)?;
         let resolvers = resolvers(&model, before)?;
+        Ok(Live::of(model, before, logs, open, resolvers))
+    }
+
+    /// For a look at what would be done: no log is opened, and no name server is looked for.
+    pub fn unlogged(model: Model) -> Live {
+        Live::of(model, None, Arc::default(), Vec::new(), HashMap::new())
+    }
+
+    fn of(
+        model: Model,
+        before: Option<&Live>,
+        logs: Arc<LogFiles>,
+        open: Vec<Arc<LogFile>>,
+        resolvers: HashMap<Arc<NameServers>, Arc<Resolver>>,
+    ) -> Live {
         let groups = model.http.groups.iter().map(|upstream| group(&upstream.spec, before)).collect();
         let listeners = model.http.listeners.iter().enumerate();
         let listeners = listeners.map(|(at, listener)| (listener.address.clone(), at)).collect();
@@ -76,18 +91,7 @@ impl Live {
             places.entry(location.mark.name).or_insert(id);
         }
         let replaced = AtomicBool::default();
-        Ok(Live {
-            model,
-            groups,
-            resolvers,
-            listeners,
-            homes,
-            places,
-            logs,
-            _open: open,
-            replaced,
-            generation,
-        })
+        Live { model, groups, resolvers, listeners, homes, places, logs, _open: open, replaced, generation }
     }
 
     /// Another configuration takes its place: when the last exchange that began with this one has ended, the

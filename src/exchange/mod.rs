@@ -25,6 +25,7 @@ mod names;
 mod pool;
 mod relay;
 mod report;
+pub mod route;
 mod script;
 mod settle;
 mod unopened;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::features::rewrite::{Rewrite, Step, Then};
-use crate::http1::escape;
+use crate::features::rewrite::{self, Rewrite, Step, Then};
+use crate::http1::{Target, escape};
 use crate::request::Template;
+use crate::source::Span;
 
 use super::answer::Reply;
 use super::life::Exchange;
+use super::route::{Event, captured};
 
 /// How a script ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,32 +23,44 @@ pub enum Flow {
 impl Exchange<'_> {
     /// Runs a server's or a location's steps; `uri_changed` then tells whether to look for a location
     /// again.
-    pub fn run(&mut self, script: &Arc<[Step]>) -> Result<Flow, Reply> {
-        for step in script.iter() {
-            match step {
+    pub fn run(&mut self, script: &Arc<[rewrite::Line]>) -> Result<Flow, Reply> {
+        for line in script.iter() {
+            match &line.step {
                 Step::Set { slot, value } => {
                     let mut text = Vec::new();
                     value.render(self.request, &mut text);
+                    self.note(|_| Event::Set { span: line.span, value: text.clone() });
                     self.request.store(*slot, Some(&text));
                 }
                 Step::Args(value) => {
                     let mut text = Vec::new();
                     value.render(self.request, &mut text);
+                    self.note(|_| Event::Set { span: line.span, value: text.clone() });
                     self.request.target.args = text;
                     self.request.target.unparsed_is_valid = false;
                 }
-                Step::Return { status, text } => return Err(self.returned(*status, text)),
+                Step::Return { status, text } => {
+                    let reply = self.returned(*status, text);
+                    self.note(|_| Event::Return { span: line.span, status: *status });
+                    return Err(reply);
+                }
                 Step::Break => {
+                    self.note(|_| Event::Break { span: line.span });
                     self.uri_changed = false;
                     return Ok(Flow::Stop);
                 }
                 Step::Rewrite(rewrite) => {
-                    if self.rewrite(rewrite)? == Flow::Stop {
+                    if self.rewrite(rewrite, line.span)? == Flow::Stop {
                         return Ok(Flow::Stop);
                     }
                 }
                 Step::If { condition, then } => {
-                    if condition.holds(self.request) {
+                    let holds = condition.holds(self.request);
+                    self.note(|request| {
+                        let captures = condition.captures().then(|| captured(request));
+                        Event::If { span: line.span, holds, captures: captures.unwrap_or_default() }
+                    });
+                    if holds {
                         self.enter(*then);
                         let script = self.live.model.http.location(*then).script.clone();
                         if self.run(&script)? == Flow::Stop {
@@ -72,11 +86,13 @@ impl Exchange<'_> {
         }
     }
 
-    fn rewrite(&mut self, rewrite: &Rewrite) -> Result<Flow, Reply> {
-        let request = &mut *self.request;
-        if !rewrite.pattern.matches_anew(request, &request.target.path) {
+    fn rewrite(&mut self, rewrite: &Rewrite, span: Span) -> Result<Flow, Reply> {
+        if !rewrite.pattern.matches_anew(self.request, &self.request.target.path) {
+            self.note(|request| Event::missed(span, request));
             return Ok(Flow::End);
         }
+        let before = self.worker.recorder.as_ref().map(|_| self.request.target.path.clone());
+        let request = &mut *self.request;
         let redirect = matches!(rewrite.then, Then::Redirect(_));
         let quoted = request.target.quoted;
         let mut path = Vec::new();
@@ -97,6 +113,7 @@ impl Exchange<'_> {
                 path.push(if rewrite.args.is_some() { b'&' } else { b'?' });
                 path.extend_from_slice(own);
             }
+            self.note(|request| Event::rewritten(span, before, &path, b"", request));
             return Err(Reply::Redirect(status, path));
         }
         if path.is_empty() {
@@ -115,9 +132,11 @@ impl Exchange<'_> {
         request.target.path = path;
         request.target.unparsed_is_valid = false;
         request.internal = true;
+        let Target { path, args, .. } = &self.request.target;
+        self.note(|request| Event::rewritten(span, before, path, args, request));
         match rewrite.then {
             Then::Break => {
-                request.location_valid = false;
+                self.request.location_valid = false;
                 self.uri_changed = false;
                 Ok(Flow::Stop)
             }

@@ -18,6 +18,7 @@ use crate::upstream::{Group, GroupSpec};
 
 use super::Live;
 use super::pool::Pool;
+use super::route::Recorder;
 use super::upgrade::Joined;
 
 /// How many requests, and how many buffers, a worker keeps for the next that comes.
@@ -78,6 +79,8 @@ pub struct Worker {
     pub ending: Rc<Ending>,
     /// Connections and tunnels that are open here.
     pub open: Arc<AtomicUsize>,
+    /// Where a request's course is written down: only for `wsproxy route`.
+    pub recorder: Option<Recorder>,
     /// Groups made for addresses that requests have named.
     pub computed: RefCell<ComputedGroups>,
     // Boxed, since they are large and handed around.
@@ -103,6 +106,7 @@ impl Worker {
             quitting: Rc::default(),
             ending: Rc::default(),
             open: Arc::default(),
+            recorder: None,
             computed: RefCell::default(),
             requests: RefCell::default(),
             buffers: RefCell::default(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::directive::{Context, values};
 use crate::request::Template;
+use crate::source::Span;
 
 use super::{Call, Feature, Row};
 
@@ -42,6 +43,7 @@ pub struct Page {
     pub target: Template,
     /// `?args` that were written literally behind the URI.
     pub args: Arc<[u8]>,
+    pub span: Span,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -113,6 +115,7 @@ fn set(written: &mut Written, call: &mut Call) {
             (_, overwrite) => overwrite,
         };
         let args = Arc::from(args);
-        written.pages.push(Page { status: status as u16, overwrite, target: target.clone(), args });
+        let (status, span) = (status as u16, call.directive.head());
+        written.pages.push(Page { status, overwrite, target: target.clone(), args, span });
     }
 }

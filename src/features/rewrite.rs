@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::directive::variables::Protocol;
 use crate::directive::{Context, values};
 use crate::request::{Pattern, Request, Template};
+use crate::source::Span;
 
 use super::{Call, Feature, Row};
 
@@ -19,7 +20,7 @@ pub static FEATURE: Feature<Written> = Feature {
 };
 
 const ROWS: &[Row<Written>] = &[
-    Row { name: "break", doc: "Ends this block's program.", set: |w, _| w.script.push(Step::Break) },
+    Row { name: "break", doc: "Ends this block's program.", set: |w, call| w.add(call, Step::Break) },
     Row { name: "return", doc: "Answers: a status, a status and a text, or a redirect.", set: return_ },
     Row { name: "rewrite", doc: "Changes the URI where a pattern matches it.", set: rewrite },
     Row { name: "set", doc: "Gives a variable a value.", set },
@@ -27,7 +28,21 @@ const ROWS: &[Row<Written>] = &[
 
 #[derive(Default)]
 pub struct Written {
-    pub script: Vec<Step>,
+    pub script: Vec<Line>,
+}
+
+impl Written {
+    fn add(&mut self, call: &Call, step: Step) {
+        self.script.push(Line { step, span: call.directive.head() });
+    }
+}
+
+/// A step and where it is written, for whoever asks what led where.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub step: Step,
+    /// The directive without its block.
+    pub span: Span,
 }
 
 /// One step of a block's program.
@@ -105,6 +120,11 @@ pub enum FileTest {
 }
 
 impl Condition {
+    /// Whether it sets captures where it holds.
+    pub fn captures(&self) -> bool {
+        matches!(self, Condition::Matches { negated: false, .. })
+    }
+
     /// Whether it holds; may set captures.
     pub fn holds(&self, request: &Request) -> bool {
         let value_of = |template: &Template| {
@@ -230,7 +250,7 @@ fn set(written: &mut Written, call: &mut Call) {
     };
     if name.eq_ignore_ascii_case(b"args") {
         let value = call.template(1);
-        return written.script.push(Step::Args(value));
+        return written.add(call, Step::Args(value));
     }
     if Protocol::Http.is_constant(name) {
         let message = format!("the duplicate \"{}\" variable", String::from_utf8_lossy(name));
@@ -242,7 +262,7 @@ fn set(written: &mut Written, call: &mut Call) {
     }
     let value = call.template(1);
     let slot = call.build.variables.slot(name);
-    written.script.push(Step::Set { slot, value });
+    written.add(call, Step::Set { slot, value });
 }
 
 fn return_(written: &mut Written, call: &mut Call) {
@@ -261,7 +281,7 @@ fn return_(written: &mut Written, call: &mut Call) {
             return call.error(0, "invalid-return", message);
         }
     };
-    written.script.push(step);
+    written.add(call, step);
 }
 
 /// What nginx takes for an address to redirect to.
@@ -301,5 +321,6 @@ fn rewrite(written: &mut Written, call: &mut Call) {
     };
     let replacement = call.template_of(path, span, 0);
     let args = args.map(|args| call.template_of(args, span, path.len() + 1));
-    written.script.push(Step::Rewrite(Arc::new(Rewrite { pattern, replacement, args, keep_args, then })));
+    let rewrite = Rewrite { pattern, replacement, args, keep_args, then };
+    written.add(call, Step::Rewrite(Arc::new(rewrite)));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::diagnostics::Diagnostic;
 use crate::features::listen::ServerName;
-use crate::features::rewrite::Step;
+use crate::features::rewrite::{Line, Step};
 use crate::features::{Build, Options, Settings, files, log, proxy};
 use crate::source::Files;
 use crate::syntax::Tree;
@@ -95,6 +95,7 @@ impl Assembly<'_> {
             kind: Kind::Unnamed,
             name: Vec::new(),
             span: raw.span,
+            head: raw.span,
             text: 0,
             written: Box::default(),
             inner: Vec::new(),
@@ -115,6 +116,7 @@ impl Assembly<'_> {
             locations: Locations::new(ids.into_iter(), &self.http.locations),
             named,
             place,
+            span: raw.span,
         });
     }
 
@@ -168,6 +170,7 @@ impl Assembly<'_> {
             internal: raw.written.location.internal,
             locations,
             place: self.tree.sources.place(raw.span),
+            span: raw.head,
             mark,
         });
         self.http.locations.len() - 1
@@ -177,7 +180,7 @@ impl Assembly<'_> {
     /// otherwise, and points the steps at them.
     fn ifs(
         &mut self,
-        script: &mut [Step],
+        script: &mut [Line],
         raw: Vec<RawLocation>,
         outer: &Settings,
         content: &Content,
@@ -188,8 +191,8 @@ impl Assembly<'_> {
             self.location(raw, outer, content, mark)
         };
         let ids: Vec<LocationId> = raw.into_iter().enumerate().map(location).collect();
-        for step in script {
-            if let Step::If { then, .. } = step {
+        for line in script {
+            if let Step::If { then, .. } = &mut line.step {
                 *then = ids[*then];
             }
         }

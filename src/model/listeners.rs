@@ -18,6 +18,10 @@ pub struct Listener {
     pub hosts: Hosts,
     /// The line that named it first.
     pub place: Place,
+    /// The servers that listen there, in order, and where each of them says so.
+    pub servers: Vec<(ServerId, Span)>,
+    /// The `listen` that is a `default_server`: without one the first server is it.
+    pub default: Option<Span>,
 }
 
 /// What a server says of itself.
@@ -48,6 +52,8 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
                         socket: net::ListenOptions::default(),
                         hosts: Hosts::new(server.server),
                         place: listen.place.clone(),
+                        servers: Vec::new(),
+                        default: None,
                     },
                     State::default(),
                 ));
@@ -56,10 +62,11 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
             let (listener, state) = &mut listeners[index];
             state.add(listener, listen, server.server, found);
             state.servers += 1;
+            listener.servers.push((server.server, listen.span));
             let unusable = server.names.iter().filter(|(name, _)| matches!(name, ServerName::Unusable(_)));
             state.unusable.extend(unusable.cloned());
             for (name, span) in server.names {
-                if !listener.hosts.add(name, server.server) {
+                if !listener.hosts.add(name, *span, server.server) {
                     let message = format!(
                         "conflicting server name \"{}\" on {}, ignored",
                         String::from_utf8_lossy(&name.text()),
@@ -126,6 +133,7 @@ impl State {
                 return;
             }
             self.default = Some(listen.span);
+            listener.default = Some(listen.span);
             listener.hosts.default = server;
         }
     }

@@ -51,6 +51,21 @@ pub enum Found {
     AddSlash(LocationId),
 }
 
+/// What a search comes by, in order, for whoever asks why it found what it did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Its name is the URI, and it is written with `=`.
+    Exact(LocationId),
+    /// The longest prefix of its level.
+    Longest(LocationId),
+    /// The longest prefix is a `^~`: patterns of its level are not asked.
+    Silenced(LocationId),
+    /// A pattern that does not match.
+    Missed(LocationId),
+    /// The first pattern that does.
+    First(LocationId),
+}
+
 impl Locations {
     /// The locations in the order written. Duplicates have been refused before.
     pub fn new(locations: impl Iterator<Item = LocationId>, all: &[super::Location]) -> Locations {
@@ -102,14 +117,34 @@ impl Locations {
         None
     }
 
-    /// Looks a URI up. Sets captures where a pattern matches.
-    pub fn find(&self, http: &Http, request: &Request, uri: &[u8]) -> Option<Found> {
-        self.search(http, request, uri).map(|(found, _)| found)
+    /// Looks a URI up. Sets captures where a pattern matches. `see` is told what the search comes by.
+    pub fn find(
+        &self,
+        http: &Http,
+        request: &Request,
+        uri: &[u8],
+        see: &mut impl FnMut(Seen),
+    ) -> Option<Found> {
+        self.search(http, request, uri, see).map(|(found, _)| found)
+    }
+
+    /// The prefixes that a prefix begins with, the longest first: those it is longer than.
+    pub fn shorter_than(&self, id: LocationId) -> impl Iterator<Item = LocationId> {
+        let own = self.prefixes.iter().find(|prefix| prefix.location == id);
+        let shorter = |prefix: &&Prefix| prefix.shorter.map(|at| &self.prefixes[at]);
+        std::iter::successors(own, shorter).skip(1).map(|prefix| prefix.location)
     }
 
     /// What is found, and whether the outer level's patterns have no say any more.
-    fn search(&self, http: &Http, request: &Request, uri: &[u8]) -> Option<(Found, bool)> {
+    fn search(
+        &self,
+        http: &Http,
+        request: &Request,
+        uri: &[u8],
+        see: &mut impl FnMut(Seen),
+    ) -> Option<(Found, bool)> {
         if let Some(id) = self.exact.get(uri) {
+            see(Seen::Exact(*id));
             return Some((Found::Location(*id), true));
         }
         let longest = self.longest(uri);
@@ -119,21 +154,29 @@ impl Locations {
         }
         let mut found = longest.map(Found::Location);
         if let Some(id) = longest {
-            let inner = http.location(id).locations.search(http, request, uri);
+            see(Seen::Longest(id));
+            let inner = http.location(id).locations.search(http, request, uri, see);
             match inner {
                 Some((inner, true)) => return Some((inner, true)),
                 Some((inner, false)) => found = Some(inner),
                 None => {}
             }
         }
-        let patterns = !longest.is_some_and(|id| matches!(http.location(id).kind, Kind::PrefixOnly));
-        for id in self.patterns.iter().filter(|_| patterns) {
+        if let Some(id) = longest.filter(|id| matches!(http.location(*id).kind, Kind::PrefixOnly)) {
+            if !self.patterns.is_empty() {
+                see(Seen::Silenced(id));
+            }
+            return Some((found?, false));
+        }
+        for id in &self.patterns {
             let location = http.location(*id);
             let Kind::Pattern(pattern) = &location.kind else { continue };
             if pattern.matches(request, uri) {
-                let inner = location.locations.search(http, request, uri);
+                see(Seen::First(*id));
+                let inner = location.locations.search(http, request, uri, see);
                 return Some((inner.map_or(Found::Location(*id), |(inner, _)| inner), true));
             }
+            see(Seen::Missed(*id));
         }
         Some((found?, false))
     }

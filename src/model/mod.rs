@@ -13,16 +13,16 @@ mod walk;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::features::rewrite::Step;
+use crate::features::rewrite::Line;
 use crate::features::upstream::Upstream;
 use crate::features::{Settings, core, error_log, proxy};
 use crate::request::Variables;
-use crate::source::Place;
+use crate::source::{Place, Span};
 
 pub use build::read;
-pub use hosts::Hosts;
+pub use hosts::{Hosts, Matched};
 pub use listeners::Listener;
-pub use locations::{Found, Kind, Locations};
+pub use locations::{Found, Kind, Locations, Seen};
 pub use mark::Mark;
 
 /// A configuration.
@@ -58,13 +58,15 @@ pub struct Server {
     /// The first `server_name`: `$server_name`.
     pub name: Arc<[u8]>,
     pub settings: Arc<Settings>,
-    pub script: Arc<[Step]>,
+    pub script: Arc<[Line]>,
     /// What holds where no location does.
     pub root: LocationId,
     pub locations: Locations,
     /// By name with its `@`.
     pub named: HashMap<Box<[u8]>, LocationId>,
     pub place: Place,
+    /// Its `server`.
+    pub span: Span,
 }
 
 /// A `location`, an `if`, or what holds in a server outside of both.
@@ -74,11 +76,13 @@ pub struct Location {
     /// As nginx names it in messages and counts its length: without the modifier.
     pub name: Arc<[u8]>,
     pub settings: Arc<Settings>,
-    pub script: Arc<[Step]>,
+    pub script: Arc<[Line]>,
     pub content: Content,
     pub internal: bool,
     pub locations: Locations,
     pub place: Place,
+    /// The directive without its block.
+    pub span: Span,
     /// What it is known by to other configurations.
     pub mark: Mark,
 }

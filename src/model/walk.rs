@@ -7,7 +7,7 @@ use crate::diagnostics::Diagnostic;
 use crate::directive::form::Kind as Form;
 use crate::directive::variables::Protocol;
 use crate::directive::{Context, Known, Row, Seen, Serve, examine};
-use crate::features::rewrite::{self, Step};
+use crate::features::rewrite::{self, Line, Step};
 use crate::features::{Build, Call, NOT_SERVED, REGISTER, Written, checked, upstream};
 use crate::source::Span;
 use crate::syntax::{Body, Directive, NodeId, Tree};
@@ -20,6 +20,8 @@ pub struct RawLocation {
     pub kind: Kind,
     pub name: Vec<u8>,
     pub span: Span,
+    /// The directive without its block.
+    pub head: Span,
     /// See [`mark::text`].
     pub text: u64,
     // Large, and handed around.
@@ -175,7 +177,8 @@ impl<'a> Walk<'a> {
                 let (condition, found) = self.if_block(directive, inner, level.context);
                 ifs.push(found);
                 if let Some(condition) = condition {
-                    level.written.rewrite.script.push(Step::If { condition: condition.into(), then });
+                    let step = Step::If { condition: condition.into(), then };
+                    level.written.rewrite.script.push(Line { step, span: directive.head() });
                 }
             }
             (_, inner) => {
@@ -229,6 +232,7 @@ impl<'a> Walk<'a> {
             kind: Kind::Unnamed,
             name: Vec::new(),
             span: directive.name.span,
+            head: directive.head(),
             // The block around it has it in its own.
             text: 0,
             written,
@@ -256,7 +260,8 @@ impl<'a> Walk<'a> {
         self.block(Some(directive.id), Level { context, written: &mut written, inner });
         let span = directive.args.last().map_or(directive.name.span, |word| word.span);
         let text = mark::text(self.tree, Some(directive.id), |_| true);
-        named.map(|(kind, name)| RawLocation { kind, name, span, text, written, inner: locations, ifs })
+        let (head, inner) = (directive.head(), locations);
+        named.map(|(kind, name)| RawLocation { kind, name, span, head, text, written, inner, ifs })
     }
 }
 

@@ -107,6 +107,11 @@ impl Captures {
         }
     }
 
+    /// `$1` and what follows.
+    pub fn numbered(&self) -> impl Iterator<Item = &[u8]> {
+        (1..self.groups.len()).map(|group| self.get(group))
+    }
+
     /// A group's text; empty where it took no part.
     pub fn get(&self, group: usize) -> &[u8] {
         match self.groups.get(group) {

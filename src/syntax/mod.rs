@@ -206,6 +206,11 @@ impl Tree {
 }
 
 impl Directive {
+    /// The directive without its block: from its name to its last argument.
+    pub fn head(&self) -> Span {
+        self.args.last().map_or(self.name.span, |last| self.name.span.to(last.span))
+    }
+
     /// What stands in its block or in the files it includes, as written.
     pub fn items(&self) -> &[NodeId] {
         match &self.body {

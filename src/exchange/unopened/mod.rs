@@ -15,7 +15,7 @@ mod sent;
 use std::fmt::{self, Display};
 
 use crate::features::error_log::Level;
-use crate::features::rewrite::{Step, Then};
+use crate::features::rewrite::{self, Step, Then};
 use crate::http1::{Framing, Known, RequestHead, Version};
 use crate::model::Content;
 use crate::source::Place;
@@ -160,7 +160,7 @@ points does so"
         let http = &self.live.model.http;
         let id = self.first_location();
         let location = http.location(id);
-        let answers = |step: &Step| match step {
+        let answers = |line: &rewrite::Line| match &line.step {
             Step::Return { .. } => true,
             Step::Rewrite(rewrite) => matches!(rewrite.then, Then::Redirect(_)),
             _ => false,
@@ -219,6 +219,11 @@ points does so"
             http_1_0: proxy.http_version.place.as_ref().filter(|_| !sent.http_1_1),
             headers_off: proxy.pass_headers.place.as_ref().filter(|_| !proxy.pass_headers.value),
         })
+    }
+
+    /// The same in words, for a head that is not sent.
+    pub fn kept_back_of(&self, head: &[u8]) -> Option<String> {
+        self.kept_back(&Sent::read(head)).map(|kept| kept.to_string())
     }
 
     fn meaning<'e>(&'e self, sent: &Sent<'e>, status: u16) -> Answer<'e> {
