@@ -4,6 +4,7 @@
 //! `cargo test --test fixtures NAME` runs the cases whose path contains `NAME`.
 
 mod findings;
+mod routed;
 mod written;
 
 use std::fs;
@@ -23,6 +24,7 @@ const KINDS: &[Kind] = &[
     Kind { folder: "check", extension: "conf", expected: "out", make: findings::findings },
     Kind { folder: "dump", extension: "conf", expected: "json", make: written::dumped },
     Kind { folder: "mistakes", extension: "conf", expected: "out", make: written::told },
+    Kind { folder: "route", extension: "conf", expected: "out", make: routed::routed },
     Kind { folder: "syntax", extension: "conf", expected: "tree", make: written::tree_and_mistakes },
 ];
 

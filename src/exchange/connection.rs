@@ -179,7 +179,7 @@ impl Serving {
                 let (server, matched) = listener.hosts.find(&request, request.head.host());
                 self.note(|| {
                     let matches = matches!(matched, Matched::Pattern(..));
-                    let captures = matches.then(|| captured(&request)).unwrap_or_default();
+                    let captures = if matches { captured(&request) } else { Vec::new() };
                     Event::Server { server, matched, captures }
                 });
                 self.request(&live, &mut request, server, merge).await

@@ -171,7 +171,7 @@ impl<'c> Exchange<'c> {
         let found = server.locations.find(http, self.request, &self.request.target.path, &mut see);
         self.note(|request| {
             let matched = seen.iter().any(|one| matches!(one, Seen::First(_)));
-            let captures = matched.then(|| captured(request)).unwrap_or_default();
+            let captures = if matched { captured(request) } else { Vec::new() };
             Event::Search { uri: request.target.path.clone(), seen, found, captures }
         });
         match found {

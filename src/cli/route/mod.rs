@@ -94,7 +94,7 @@ impl Route {
             report.line(
                 "unserved",
                 Some(place),
-                format!("{message}: what follows may not hold in nginx"),
+                format!("{message}: nginx may do otherwise"),
                 facts,
             );
         }
