@@ -12,6 +12,7 @@ mod pages;
 mod reloads;
 mod resolver;
 mod retries;
+mod route;
 mod signals;
 mod soak;
 mod starting;

@@ -91,12 +91,7 @@ impl Route {
         report.request(&request, &live.model);
         for (place, message) in unserved {
             let facts = Facts::new();
-            report.line(
-                "unserved",
-                Some(place),
-                format!("{message}: nginx may do otherwise"),
-                facts,
-            );
+            report.line("unserved", Some(place), format!("{message}: nginx may do otherwise"), facts);
         }
         report.course(&course, &live.model);
         let text = match self.format {

@@ -1,0 +1,105 @@
+//! What `wsproxy route` says is what the running wsproxy does: the same upstream, the same request line.
+
+use std::process::Command;
+
+use crate::support::{
+    client::Client,
+    origin::Origin,
+    server::{Kind, Place, Server},
+};
+
+const SITE: &str = r#"
+upstream one { server @UPSTREAM1@; }
+upstream two { server @UPSTREAM2@; }
+server {
+    listen @LISTEN@ default_server;
+    server_name a.example *.w.example;
+    location / { proxy_pass http://one; }
+    location /uri/ { proxy_pass http://two/v2/; }
+    location ~ ^/re/(\w+)/(.*)$ { proxy_pass http://two/$1?rest=$2&$args; }
+    location /old { rewrite ^/old/(.*)$ /uri/$1?from=old last; return 404; }
+    location /if { if ($arg_two) { proxy_pass http://two; } proxy_pass http://one; }
+}
+server {
+    listen @LISTEN@;
+    server_name b.example ~^r(?<n>\d+)\.example$;
+    location / { rewrite ^(.*)$ /$n$1 break; proxy_pass http://two; }
+}
+"#;
+
+/// Hosts and targets as they stand in a request.
+const REQUESTS: &[(&str, &str)] = &[
+    ("a.example", "/"),
+    ("A.EXAMPLE", "/x?y=1"),
+    ("a.example.", "/x"),
+    ("a.example:8080", "/x"),
+    ("x.w.example", "/x"),
+    ("w.example", "/x"),
+    ("unknown.example", "/x"),
+    ("", "/x"),
+    ("b.example", "/x"),
+    ("r17.example", "/x?y"),
+    ("rx.example", "/x"),
+    ("a.example", "/uri/x"),
+    ("a.example", "/uri/"),
+    ("a.example", "/uri//x///y"),
+    ("a.example", "/uri/a%2Fb%20c"),
+    ("a.example", "/uri/../x"),
+    ("a.example", "/x/./y/../uri/z"),
+    ("a.example", "/%75ri/x"),
+    ("a.example", "/uri/x?a=%2F&b=%zz;c=d%26"),
+    ("a.example", "/re/w/a%20b?x=1"),
+    ("a.example", "/re/w/"),
+    ("a.example", "/old/thing?k=v"),
+    ("a.example", "/if?two=1"),
+    ("a.example", "/if?two=0"),
+    ("a.example", "/x?"),
+    ("a.example", "/x??y=/../"),
+    ("a.example", "http://b.example/x"),
+    ("b.example", "http://a.example/uri/x"),
+    ("a.example", "http://r3.example"),
+];
+
+#[test]
+fn what_route_says_is_what_is_done() {
+    let place = Place::new();
+    let one = Origin::start(&place.address("UPSTREAM1"), Vec::new());
+    let two = Origin::start(&place.address("UPSTREAM2"), Vec::new());
+    let server = Server::start(Kind::Wsproxy, place, SITE);
+    for (host, target) in REQUESTS {
+        let before = [one.received().len(), two.received().len()];
+        let mut client = Client::connect(&server.address("LISTEN"));
+        let asked = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let status = client.ask(asked).expect("an answer").status();
+        let came = [one.received(), two.received()];
+        let name = (0..2).find(|at| came[*at].len() > before[*at]);
+        let done = name.map(|at| {
+            let line = came[at].last().expect("it came").message.first_line();
+            (["UPSTREAM1", "UPSTREAM2"][at], line)
+        });
+        let said = said(&server, host, target);
+        let find = |kind: &str, field: &str| {
+            let steps = said["steps"].as_array().expect("steps");
+            let step = steps.iter().find(|step| step["kind"] == kind);
+            step.map(|step| step[field].clone())
+        };
+        match done {
+            Some((name, line)) => {
+                assert_eq!(find("peer", "server"), Some(server.place.value(name).into()), "{host} {target}");
+                assert_eq!(find("sent", "line"), Some(line.into()), "{host} {target}");
+            }
+            None => assert_eq!(find("answer", "status"), Some(status.into()), "{host} {target}"),
+        }
+    }
+}
+
+fn said(server: &Server, host: &str, target: &str) -> serde_json::Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
+        .args(["route", "-p", server.place.value("DIR"), "-c", "nginx.conf", "--format", "json"])
+        .args(["--listen", server.place.value("LISTEN"), "--target", target])
+        .args(["-H", &format!("Host: {host}"), "-H", "Connection: close", "http://any.example/"])
+        .output()
+        .expect("the binary");
+    let error = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|why| panic!("{host} {target}: {why}: {error}"))
+}
