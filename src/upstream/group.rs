@@ -69,6 +69,7 @@ impl Group {
                 group.set(&mut state, server, &found);
             }
         }
+        state.settle(&group.spec);
         drop(state);
         group
     }
@@ -91,6 +92,7 @@ impl Group {
             group.set(&mut state, server, &found);
         }
         state.forget_gone();
+        state.settle(&group.spec);
         drop(state);
         old.replaced = true;
         group.lineage.append(&group);
@@ -123,6 +125,7 @@ impl Group {
         let mut state = self.lock();
         let before = state.addresses_of(Some(server));
         self.set(&mut state, server, found);
+        state.settle(&self.spec);
         state.forget_gone();
         let now = state.addresses_of(Some(server));
         (before.len() != now.len() || before.iter().any(|address| !now.contains(address)))
@@ -152,7 +155,6 @@ impl Group {
             }
             rank.insert(peer, Card { server, address: address.clone() });
         }
-        state.settle();
     }
 
     /// Counts the addresses that have come so far.
@@ -289,12 +291,11 @@ impl State {
     }
 
     /// After peers have come or gone.
-    fn settle(&mut self) {
+    fn settle(&mut self, spec: &GroupSpec) {
+        let single = self.ranks[0].peers.len() == 1 && self.ranks[1].peers.is_empty();
         let [first, backups] = &mut self.ranks;
-        first.single = first.peers.len() == 1 && backups.peers.is_empty();
-        for rank in &mut self.ranks {
-            rank.total_weight = rank.peers.iter().map(|peer| peer.weight).sum();
-        }
+        first.settle(spec, single);
+        backups.settle(spec, false);
     }
 
     /// Changes a peer, wherever it is by now; the function is told whether it is the only one.

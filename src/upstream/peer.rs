@@ -77,6 +77,14 @@ impl Peer {
         }
     }
 
+    /// Its share of a turn of smooth weighted round robin; a weight that failures have lowered grows again.
+    pub fn gain(&mut self) {
+        self.current += self.effective;
+        if self.effective < self.weight {
+            self.effective += 1;
+        }
+    }
+
     /// Gives it a weight; nothing changes for one that has it.
     pub fn weigh(&mut self, weight: i64) {
         if self.weight != weight {

@@ -2,7 +2,9 @@
 
 use crate::net::Address;
 
+use super::method::Ring;
 use super::peer::{Card, Peer};
+use super::spec::{GroupSpec, Method};
 
 /// Peers side by side, in the order of their `server` lines.
 #[derive(Debug, Default)]
@@ -10,13 +12,36 @@ pub struct Rank {
     pub peers: Vec<Peer>,
     /// By index, as the peers.
     pub cards: Vec<Card>,
-    /// Of all peers, those that are `down` included.
-    pub total_weight: i64,
+    /// For each peer, the weight of all up to it, those that are `down` included.
+    reach: Vec<u64>,
+    /// For `hash … consistent`.
+    pub ring: Ring,
     /// It is one peer, and no other rank has any.
     pub single: bool,
 }
 
 impl Rank {
+    /// Prepares for choosing, after peers have come or gone.
+    pub fn settle(&mut self, spec: &GroupSpec, single: bool) {
+        self.single = single;
+        self.reach.clear();
+        let mut total = 0;
+        self.reach.extend(self.peers.iter().map(|peer| {
+            total += peer.weight as u64;
+            total
+        }));
+        if spec.method == Method::ConsistentHash {
+            let texts = self.cards.iter().map(|card| &spec.servers[card.server].text[..]);
+            self.ring = Ring::of(texts.zip(self.peers.iter().map(|peer| peer.weight)));
+        }
+    }
+
+    /// The peer that a number points at, each having as many as its weight. There has to be one.
+    pub fn at_weight(&self, number: u64) -> usize {
+        let total = self.reach.last().copied().unwrap_or_default().max(1);
+        self.reach.partition_point(|reach| *reach <= number % total)
+    }
+
     /// Puts a peer behind those of its `server` line.
     pub fn insert(&mut self, peer: Peer, card: Card) {
         let at = self.cards.partition_point(|other| other.server <= card.server);

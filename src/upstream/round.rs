@@ -21,6 +21,12 @@ pub struct Round {
     pub(super) tried: Tried,
     /// No other than backups are asked any more.
     pub(super) backups: bool,
+    /// Where a method that computes its choice has come to (`hp->hash`, `iphp->hash`).
+    pub(super) hash: u32,
+    /// How often it has computed.
+    pub(super) rehashes: u32,
+    /// How often it came to a peer that cannot be asked.
+    pub(super) misses: u32,
 }
 
 /// The peers a request has tried already. The first needs no memory: mostly there is no other.

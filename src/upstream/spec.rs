@@ -40,6 +40,15 @@ pub enum Method {
     /// Smooth weighted round robin.
     #[default]
     RoundRobin,
+    IpHash,
+    /// `hash key`: most keys move when a server comes or goes.
+    Hash,
+    /// `hash key consistent`: only its own do.
+    ConsistentHash,
+    LeastConn,
+    Random,
+    /// `random two least_conn`.
+    RandomTwo,
 }
 
 /// One `server` line.

@@ -111,9 +111,9 @@ pub fn define(call: &mut Call, written: Written, names: resolver::Written) {
         let finding = Diagnostic::error("empty-upstream", span, "no servers are inside upstream");
         return call.say(finding.help("add a line such as \"server 127.0.0.1:8080;\""));
     }
-    let Written { servers, keepalive } = written;
-    let spec = GroupSpec { keepalive, ..GroupSpec::new(name.clone(), name.clone(), servers) };
-    let upstream = Upstream { spec, key: None, resolver: Default::default() };
+    let Written { servers, keepalive, method, key } = written;
+    let spec = GroupSpec { keepalive, method, ..GroupSpec::new(name.clone(), name.clone(), servers) };
+    let upstream = Upstream { spec, key, resolver: Default::default() };
     let first = call.build.upstreams.hosts.get(&name.to_ascii_lowercase()).copied();
     let same = first.map(|index| &mut call.build.upstreams.groups[index]);
     let finding = match same {

@@ -1,12 +1,13 @@
 //! `upstream` and its `server` lines: groups of peers, and what was asked of them.
 
 mod declared;
+mod methods;
 mod server;
 mod variables;
 
 use crate::directive::Context;
 use crate::request::Template;
-use crate::upstream::{GroupSpec, Keepalive, ServerSpec};
+use crate::upstream::{GroupSpec, Keepalive, Method, ServerSpec};
 
 use super::{Feature, Row, resolver};
 
@@ -18,6 +19,8 @@ pub static FEATURE: Feature<Written> =
     Feature { name: "upstream", contexts: Context::UPSTREAM, rows: ROWS, at: |w| &mut w.upstream };
 
 const ROWS: &[Row<Written>] = &[
+    methods::HASH,
+    methods::IP_HASH,
     Row {
         name: "keepalive",
         doc: "How many idle connections to the group a worker keeps; 0 keeps none.",
@@ -38,6 +41,8 @@ const ROWS: &[Row<Written>] = &[
         doc: "How long a connection to a peer may idle.",
         set: |w, call| w.keepalive.timeout = call.time(0),
     },
+    methods::LEAST_CONN,
+    methods::RANDOM,
     Row { name: "server", doc: "A peer: its address and how it is to be treated.", set: server::set },
     Row {
         name: "zone",
@@ -51,6 +56,9 @@ const ROWS: &[Row<Written>] = &[
 pub struct Written {
     pub servers: Vec<ServerSpec>,
     pub keepalive: Keepalive,
+    pub method: Method,
+    /// The key of `hash`.
+    pub key: Option<Template>,
 }
 
 /// What an `upstream` block means, or an address that stands for one: the group, and what a request has to

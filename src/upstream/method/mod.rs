@@ -1,15 +1,64 @@
 //! How a peer is chosen within a rank: a file for each method.
 
+mod consistent;
+mod hash;
+mod ip_hash;
+mod least_conn;
+mod random;
 mod round_robin;
 
-use super::peer::Now;
+use super::peer::{Now, Peer};
 use super::rank::Rank;
 use super::round::{Round, Wish};
 use super::spec::Method;
 
+pub use consistent::Ring;
+
+/// How often a method that computes its choice computes another, before it is left to round robin.
+const MOST_TRIES: u32 = 20;
+
 /// The index of the peer to ask next; `None` where the rank has none to ask.
-pub fn choose(method: Method, rank: &mut Rank, _wish: &Wish, round: &mut Round, now: Now) -> Option<usize> {
-    match method {
-        Method::RoundRobin => round_robin::choose(rank, round, now),
+pub fn choose(method: Method, rank: &mut Rank, wish: &Wish, round: &mut Round, now: Now) -> Option<usize> {
+    let chosen = match method {
+        // There is no choice.
+        _ if rank.peers.len() < 2 => None,
+        Method::RoundRobin => None,
+        Method::Hash => hash::choose(rank, wish.key, round, now),
+        Method::ConsistentHash => consistent::choose(rank, wish.key, round, now),
+        Method::IpHash => ip_hash::choose(rank, wish.client, round, now),
+        Method::Random => random::one(rank, round, now),
+        Method::RandomTwo => random::two(rank, round, now),
+        Method::LeastConn => return least_conn::choose(rank, round, now),
+    };
+    chosen.or_else(|| round_robin::choose(rank, round, now))
+}
+
+/// Whether this request may ask a peer.
+fn is_open(peer: &Peer, round: &Round, now: Now) -> bool {
+    !round.has_tried(peer) && peer.is_usable(now)
+}
+
+/// Gives those of these peers that may be asked their weights, and has the richest pay for all: one turn of
+/// smooth weighted round robin (`ngx_http_upstream_get_peer`).
+fn turn(
+    peers: &mut [Peer],
+    among: impl Iterator<Item = usize>,
+    is_open: impl Fn(&Peer) -> bool,
+) -> Option<usize> {
+    let mut best: Option<(usize, i64)> = None;
+    let mut total = 0;
+    for at in among {
+        let peer = &mut peers[at];
+        if !is_open(peer) {
+            continue;
+        }
+        total += peer.effective;
+        peer.gain();
+        if best.is_none_or(|(_, current)| peer.current > current) {
+            best = Some((at, peer.current));
+        }
     }
+    let (best, _) = best?;
+    peers[best].current -= total;
+    Some(best)
 }

@@ -1,5 +1,5 @@
-//! Smooth weighted round robin (`ngx_http_upstream_get_peer`): every usable peer gets its weight, the richest is
-//! chosen, the first of several, and pays for all.
+//! Smooth weighted round robin: every usable peer gets its weight, the richest is chosen, the first of several,
+//! and pays for all.
 
 use crate::upstream::peer::Now;
 use crate::upstream::rank::Rank;
@@ -11,22 +11,6 @@ pub fn choose(rank: &mut Rank, round: &Round, now: Now) -> Option<usize> {
         let peer = rank.peers.first()?;
         return (!peer.down && !peer.is_full()).then_some(0);
     }
-    let mut best: Option<(usize, i64)> = None;
-    let mut total = 0;
-    for (at, peer) in rank.peers.iter_mut().enumerate() {
-        if round.has_tried(peer) || !peer.is_usable(now) {
-            continue;
-        }
-        peer.current += peer.effective;
-        total += peer.effective;
-        if peer.effective < peer.weight {
-            peer.effective += 1;
-        }
-        if best.is_none_or(|(_, current)| peer.current > current) {
-            best = Some((at, peer.current));
-        }
-    }
-    let (best, _) = best?;
-    rank.peers[best].current -= total;
-    Some(best)
+    let all = 0..rank.peers.len();
+    super::turn(&mut rank.peers, all, |peer| super::is_open(peer, round, now))
 }

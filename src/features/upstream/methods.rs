@@ -1,0 +1,46 @@
+//! How a group chooses its peers. Rules that span lines (a method given twice, a `backup` behind one that knows
+//! none) are in `features/checked`.
+
+use crate::features::{Call, Row};
+use crate::upstream::Method;
+
+use super::Written;
+
+pub const HASH: Row<Written> = Row {
+    name: "hash",
+    doc: "Chooses by a key: requests with the same key get the same peer.",
+    set: |w, call| {
+        w.key = Some(call.template(0));
+        w.method = match call.arg(1) {
+            b"consistent" => Method::ConsistentHash,
+            _ => Method::Hash,
+        };
+    },
+};
+
+pub const IP_HASH: Row<Written> = Row {
+    name: "ip_hash",
+    doc: "Chooses by the client's address, of IPv4 by its first three bytes.",
+    set: |w, _| w.method = Method::IpHash,
+};
+
+pub const LEAST_CONN: Row<Written> = Row {
+    name: "least_conn",
+    doc: "Chooses the peer with the fewest connections for its weight; an open tunnel is one.",
+    set: |w, _| w.method = Method::LeastConn,
+};
+
+pub const RANDOM: Row<Written> =
+    Row { name: "random", doc: "Chooses by chance, or the less busy of two that chance names.", set: random };
+
+fn random(written: &mut Written, call: &mut Call) {
+    written.method = match (call.arg(0), call.arg(1)) {
+        (b"", _) => Method::Random,
+        (_, b"" | b"least_conn") => Method::RandomTwo,
+        (_, other) => {
+            let shown = format!("\"random two {}\"", String::from_utf8_lossy(other));
+            call.not_served(1, &shown);
+            Method::RandomTwo
+        }
+    };
+}

@@ -1,0 +1,112 @@
+//! `hash key consistent` (`ngx_http_upstream_get_chash_peer`, after Cache::Memcached::Fast): each server has many
+//! points on a ring, and a key goes to the next point from its own. When a server leaves only its keys move.
+
+use crate::upstream::peer::Now;
+use crate::upstream::rank::Rank;
+use crate::upstream::round::Round;
+
+use super::{MOST_TRIES, is_open, turn};
+
+/// How many points a server has for each unit of its weight.
+const POINTS: i64 = 160;
+
+/// The points of the servers of a rank.
+#[derive(Debug, Default)]
+pub struct Ring {
+    /// By hash: each with the index of its server in `peers`.
+    points: Vec<(u32, u32)>,
+    /// For each server text, the indexes of its peers.
+    peers: Vec<Vec<usize>>,
+}
+
+impl Ring {
+    /// The ring of peers with these texts and weights, in their order. Peers of one text are one server.
+    pub fn of<'t>(servers: impl Iterator<Item = (&'t str, i64)>) -> Ring {
+        let mut ring = Ring::default();
+        let mut known: std::collections::HashMap<&str, u32> = Default::default();
+        for (at, (text, weight)) in servers.enumerate() {
+            let server = *known.entry(text).or_insert_with(|| {
+                ring.peers.push(Vec::new());
+                ring.peers.len() as u32 - 1
+            });
+            ring.peers[server as usize].push(at);
+            ring.points.extend(points(text, weight).map(|hash| (hash, server)));
+        }
+        ring.points.sort_by_key(|(hash, _)| *hash);
+        ring.points.dedup_by_key(|(hash, _)| *hash);
+        ring
+    }
+
+    /// The index of the first point at or behind this hash.
+    fn find(&self, hash: u32) -> usize {
+        self.points.partition_point(|(point, _)| *point < hash)
+    }
+}
+
+/// The points of a server as its line names it: a port that is not written is not there.
+fn points(text: &str, weight: i64) -> impl Iterator<Item = u32> {
+    let is_unix = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("unix:"));
+    let (host, port) = match text.rsplit_once(':') {
+        _ if is_unix => (&text[5..], ""),
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port),
+        _ => (text, ""),
+    };
+    let mut base = crc32fast::Hasher::new();
+    base.update(host.as_bytes());
+    base.update(b"\0");
+    base.update(port.as_bytes());
+    let mut previous = 0_u32;
+    (0..weight * POINTS).map(move |_| {
+        let mut crc = base.clone();
+        crc.update(&previous.to_le_bytes());
+        previous = crc.finalize();
+        previous
+    })
+}
+
+pub fn choose(rank: &mut Rank, key: &[u8], round: &mut Round, now: Now) -> Option<usize> {
+    let Rank { ring, peers, .. } = rank;
+    if key.is_empty() || ring.points.is_empty() {
+        return None;
+    }
+    if round.rehashes == 0 {
+        round.rehashes = 1;
+        round.hash = ring.find(crc32fast::hash(key)) as u32;
+    }
+    while round.misses <= MOST_TRIES {
+        let (_, server) = ring.points[round.hash as usize % ring.points.len()];
+        let own = ring.peers[server as usize].iter().copied();
+        if let Some(at) = turn(peers, own, |peer| is_open(peer, round, now)) {
+            return Some(at);
+        }
+        round.hash = round.hash.wrapping_add(1);
+        round.misses += 1;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first(text: &str) -> Vec<u32> {
+        points(text, 1).take(3).collect()
+    }
+
+    #[test]
+    fn points_are_those_of_nginx() {
+        assert_eq!(first("127.0.0.1:9101"), [0xd62435b0, 0x77aeca16, 0xc18b5b9d]);
+        assert_eq!(first("backend1.example.com"), [0x77ced7d8, 0x87f07b44, 0x5c7c683d]);
+        assert_eq!(first("backend1.example.com:80"), [0x59875017, 0x9e80f65d, 0xfd9dae02]);
+        assert_eq!(first("unix:/tmp/backend3"), [0x65d2c8ae, 0xd90c532a, 0x971d3261]);
+        assert_eq!(first("[::1]:8080"), [0x68fd9523, 0xc3d99972, 0x099e9317]);
+    }
+
+    #[test]
+    fn a_ring_is_that_of_nginx() {
+        let servers = [("127.0.0.1:9101", 1), ("127.0.0.1:9102", 2), ("127.0.0.1:9103", 1)];
+        let ring = Ring::of(servers.into_iter());
+        assert_eq!(ring.points.len(), 640);
+        assert_eq!(ring.points[..3], [(0x01cd55e8, 1), (0x022b474e, 1), (0x022e365c, 2)]);
+    }
+}
