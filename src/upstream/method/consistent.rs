@@ -87,6 +87,10 @@ pub fn choose(rank: &mut Rank, key: &[u8], round: &mut Round, now: Now) -> Optio
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{any, prop_assert, proptest};
+    use proptest::sample::Index;
+
     use super::*;
 
     fn first(text: &str) -> Vec<u32> {
@@ -100,6 +104,32 @@ mod tests {
         assert_eq!(first("backend1.example.com:80"), [0x59875017, 0x9e80f65d, 0xfd9dae02]);
         assert_eq!(first("unix:/tmp/backend3"), [0x65d2c8ae, 0xd90c532a, 0x971d3261]);
         assert_eq!(first("[::1]:8080"), [0x68fd9523, 0xc3d99972, 0x099e9317]);
+    }
+
+    proptest! {
+        /// A server that leaves takes only its own keys along, whatever its weight.
+        #[test]
+        fn only_the_keys_of_who_leaves_move(weights in vec(1_i64..4, 2..12), leaves in any::<Index>()) {
+            let texts: Vec<String> = (0..weights.len()).map(|at| format!("10.0.0.{at}:80")).collect();
+            let servers = || texts.iter().map(String::as_str).zip(weights.iter().copied());
+            let leaves = leaves.index(weights.len());
+            let before = Ring::of(servers());
+            let after = Ring::of(servers().enumerate().filter(|(at, _)| *at != leaves).map(|(_, server)| server));
+            let owner = |ring: &Ring, key: u32| {
+                let hash = crc32fast::hash(&key.to_le_bytes());
+                ring.points[ring.find(hash) % ring.points.len()].1 as usize
+            };
+            let mut moved = 0;
+            for key in 0..1000 {
+                let was = owner(&before, key);
+                let is = owner(&after, key);
+                let is = is + usize::from(is >= leaves);
+                prop_assert!(was == is || was == leaves, "key {key} moved from {was} to {is}");
+                moved += usize::from(was == leaves);
+            }
+            let share = 1000 * weights[leaves] / weights.iter().sum::<i64>();
+            prop_assert!((moved as i64) < 2 * share + 50, "{moved} of 1000 moved, {share} would be its share");
+        }
     }
 
     #[test]
