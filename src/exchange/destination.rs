@@ -133,7 +133,7 @@ impl<'c> Exchange<'c> {
         let replaced = match &destination.uri {
             Some(uri) if request.location_valid => {
                 out.extend_from_slice(uri);
-                self.location_name_length().min(target.path.len())
+                self.live.model.http.location(self.location).prefix.min(target.path.len())
             }
             _ => 0,
         };

@@ -7,7 +7,7 @@ use crate::features::Settings;
 use crate::features::client::Lingering;
 use crate::features::error_log::Level;
 use crate::http1::escape;
-use crate::model::{Content, Found, Kind, LocationId, Seen, ServerId};
+use crate::model::{Content, Found, LocationId, Seen, ServerId};
 use crate::net::now;
 use crate::request::Request;
 
@@ -327,15 +327,6 @@ impl<'c> Exchange<'c> {
                 self.report(Level::Error, format_args!("{message}"));
                 Err(Reply::Status(500))
             }
-        }
-    }
-
-    /// The name that a location's part of the URI has: what `proxy_pass` with a URI takes away.
-    pub fn location_name_length(&self) -> usize {
-        let location = self.live.model.http.location(self.location);
-        match location.kind {
-            Kind::Pattern(_) | Kind::Named | Kind::Unnamed => 0,
-            Kind::Prefix | Kind::PrefixOnly | Kind::Exact => location.name.len(),
         }
     }
 

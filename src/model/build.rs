@@ -61,6 +61,19 @@ struct Assembly<'a> {
     found: Vec<Diagnostic>,
 }
 
+/// What an `if` takes from the block around it where it says nothing else.
+struct Around {
+    content: Content,
+    /// The bytes of the URI that the block stands for.
+    prefix: usize,
+}
+
+impl Default for Around {
+    fn default() -> Around {
+        Around { content: Content::Files, prefix: 0 }
+    }
+}
+
 impl Assembly<'_> {
     fn http(&mut self, raw: RawHttp, defaults: &Settings) {
         let settings = Settings::of(&raw.written, defaults);
@@ -101,9 +114,10 @@ impl Assembly<'_> {
             inner: Vec::new(),
             ifs: Vec::new(),
         };
-        let root = self.location(root, &settings, &Content::Files, mark);
+        let around = Around::default();
+        let root = self.location(root, &settings, &around, mark);
         let mut script = raw.written.rewrite.script;
-        self.ifs(&mut script, raw.ifs, &settings, &Content::Files, mark);
+        self.ifs(&mut script, raw.ifs, &settings, &around, mark);
         let ids = self.locations(raw.locations, &settings, mark);
         let is_named = |id: &&LocationId| matches!(self.http.locations[**id].kind, Kind::Named);
         let named = ids.iter().filter(is_named);
@@ -128,7 +142,7 @@ impl Assembly<'_> {
             let span = raw.span;
             let name = String::from_utf8_lossy(&raw.name).into_owned();
             let mark = above.within(&raw.kind, &raw.name, at, raw.text);
-            let id = self.location(raw, outer, &Content::Files, mark);
+            let id = self.location(raw, outer, &Around::default(), mark);
             match duplicates.get(&at) {
                 None => ids.push(id),
                 Some(earlier) => {
@@ -145,7 +159,7 @@ impl Assembly<'_> {
         &mut self,
         mut raw: RawLocation,
         outer: &Settings,
-        content: &Content,
+        around: &Around,
         mark: Mark,
     ) -> LocationId {
         if !matches!(raw.kind, Kind::Pattern(_) | Kind::Named) {
@@ -155,15 +169,22 @@ impl Assembly<'_> {
         let content = match raw.written.proxy.pass.take() {
             Some(pass) => Content::Pass(Arc::new(pass)),
             None if raw.written.websocket.echo => Content::Echo,
-            None => content.clone(),
+            None => around.content.clone(),
         };
+        let prefix = match raw.kind {
+            Kind::Pattern(_) | Kind::Named => 0,
+            Kind::Unnamed => around.prefix,
+            Kind::Prefix | Kind::PrefixOnly | Kind::Exact => raw.name.len(),
+        };
+        let within = Around { content: content.clone(), prefix };
         let mut script = std::mem::take(&mut raw.written.rewrite.script);
-        self.ifs(&mut script, raw.ifs, &settings, &content, mark);
+        self.ifs(&mut script, raw.ifs, &settings, &within, mark);
         let ids = self.locations(raw.inner, &settings, mark);
         let locations = Locations::new(ids.into_iter(), &self.http.locations);
         self.http.locations.push(Location {
             kind: raw.kind,
             name: raw.name.into(),
+            prefix,
             settings: Arc::new(settings),
             script: script.into(),
             content,
@@ -183,12 +204,12 @@ impl Assembly<'_> {
         script: &mut [Line],
         raw: Vec<RawLocation>,
         outer: &Settings,
-        content: &Content,
+        around: &Around,
         above: Mark,
     ) {
         let location = |(at, raw): (usize, RawLocation)| {
             let mark = above.within(&raw.kind, &raw.name, at, raw.text);
-            self.location(raw, outer, content, mark)
+            self.location(raw, outer, around, mark)
         };
         let ids: Vec<LocationId> = raw.into_iter().enumerate().map(location).collect();
         for line in script {

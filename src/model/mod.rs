@@ -75,6 +75,9 @@ pub struct Location {
     pub kind: Kind,
     /// As nginx names it in messages and counts its length: without the modifier.
     pub name: Arc<[u8]>,
+    /// How many bytes at the start of a URI it stands for: none where it has no name, or a pattern. An `if` stands
+    /// for what the block around it does.
+    pub prefix: usize,
     pub settings: Arc<Settings>,
     pub script: Arc<[Line]>,
     pub content: Content,
