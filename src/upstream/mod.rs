@@ -17,7 +17,7 @@ pub use group::{Group, NoPeer, Outcome, Picked};
 pub use names::{Asking, Failed, Found, Looked};
 pub use peer::PeerId;
 pub use round::{Round, Wish};
-pub use spec::{Endpoint, GroupSpec, Keepalive, Method, ServerSpec};
+pub use spec::{Endpoint, GroupSpec, Keepalive, MOST_RING_WEIGHT, Method, ServerSpec};
 
 #[cfg(test)]
 mod tests;

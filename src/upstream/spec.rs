@@ -34,6 +34,10 @@ impl GroupSpec {
     }
 }
 
+/// The most that the servers of a group with a consistent hash may weigh together: each unit has 160 points, which
+/// take 1,280 bytes.
+pub const MOST_RING_WEIGHT: i64 = 100_000;
+
 /// How the next peer is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::diagnostics::Diagnostic;
 use crate::features::{Call, resolver};
 use crate::source::Span;
-use crate::upstream::{Endpoint, GroupSpec, ServerSpec};
+use crate::upstream::{Endpoint, GroupSpec, MOST_RING_WEIGHT, Method, ServerSpec};
 
 use super::server::{address, known};
 use super::{Upstream, Written};
@@ -112,6 +112,14 @@ pub fn define(call: &mut Call, written: Written, names: resolver::Written) {
         return call.say(finding.help("add a line such as \"server 127.0.0.1:8080;\""));
     }
     let Written { servers, keepalive, method, key } = written;
+    let weight = servers.iter().fold(0_i64, |weight, server| weight.saturating_add(server.weight));
+    if method == Method::ConsistentHash && weight > MOST_RING_WEIGHT {
+        let message =
+            format!("the servers weigh {weight}, and {MOST_RING_WEIGHT} is the most for a consistent hash");
+        let finding = Diagnostic::error("ring-too-large", span, message);
+        let help = "each unit of weight is 160 points in memory: divide all weights by the same number";
+        return call.say(finding.help(help));
+    }
     let spec = GroupSpec { keepalive, method, ..GroupSpec::new(name.clone(), name.clone(), servers) };
     let upstream = Upstream { spec, key, resolver: Default::default() };
     let first = call.build.upstreams.hosts.get(&name.to_ascii_lowercase()).copied();

@@ -1,6 +1,8 @@
 //! `hash key consistent` (`ngx_http_upstream_get_chash_peer`, after Cache::Memcached::Fast): each server has many
 //! points on a ring, and a key goes to the next point from its own. When a server leaves only its keys move.
 
+use std::collections::HashMap;
+
 use crate::upstream::peer::Now;
 use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
@@ -23,13 +25,19 @@ impl Ring {
     /// The ring of peers with these texts and weights, in their order. Peers of one text are one server.
     pub fn of<'t>(servers: impl Iterator<Item = (&'t str, i64)>) -> Ring {
         let mut ring = Ring::default();
-        let mut known: std::collections::HashMap<&str, u32> = Default::default();
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        let mut texts: Vec<(&str, i64)> = Vec::new();
         for (at, (text, weight)) in servers.enumerate() {
-            let server = *known.entry(text).or_insert_with(|| {
+            let server = *known.entry(text).or_insert(texts.len());
+            if server == texts.len() {
+                texts.push((text, 0));
                 ring.peers.push(Vec::new());
-                ring.peers.len() as u32 - 1
-            });
-            ring.peers[server as usize].push(at);
+            }
+            // The points of a lighter one are among those of a heavier.
+            texts[server].1 = texts[server].1.max(weight);
+            ring.peers[server].push(at);
+        }
+        for (server, (text, weight)) in (0_u32..).zip(texts) {
             ring.points.extend(points(text, weight).map(|hash| (hash, server)));
         }
         ring.points.sort_by_key(|(hash, _)| *hash);
