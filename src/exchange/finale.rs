@@ -34,7 +34,6 @@ pub struct Finale {
     sent: u64,
     upstream_sent: u64,
     upstream_received: u64,
-    upstream_length: u64,
 }
 
 /// A line with gaps.
@@ -60,7 +59,6 @@ enum Late {
     TimeLocal,
     UpstreamBytesReceived,
     UpstreamBytesSent,
-    UpstreamResponseLength,
     UpstreamResponseTime,
     WebSocket(Told),
 }
@@ -94,7 +92,6 @@ impl Late {
             b"time_local" => Late::TimeLocal,
             b"upstream_bytes_received" => Late::UpstreamBytesReceived,
             b"upstream_bytes_sent" => Late::UpstreamBytesSent,
-            b"upstream_response_length" => Late::UpstreamResponseLength,
             b"upstream_response_time" => Late::UpstreamResponseTime,
             b"websocket_bytes_received" => Late::WebSocket(Told::BytesReceived),
             b"websocket_bytes_sent" => Late::WebSocket(Told::BytesSent),
@@ -111,11 +108,7 @@ impl Late {
 
     /// Whether it is a list of tries, of which only the last one is open.
     fn is_list(self) -> bool {
-        use Late::{UpstreamBytesReceived, UpstreamBytesSent, UpstreamResponseLength, UpstreamResponseTime};
-        matches!(
-            self,
-            UpstreamBytesReceived | UpstreamBytesSent | UpstreamResponseLength | UpstreamResponseTime
-        )
+        matches!(self, Late::UpstreamBytesReceived | Late::UpstreamBytesSent | Late::UpstreamResponseTime)
     }
 }
 
@@ -140,13 +133,7 @@ impl Finale {
             sent: request.reply.sent,
             upstream_sent: tried.map_or(0, |tried| tried.sent),
             upstream_received: tried.map_or(0, |tried| tried.received),
-            upstream_length: 0,
         }
-    }
-
-    /// Adds what the upstream had sent behind its head.
-    pub fn count_early(&mut self, bytes: usize) {
-        self.upstream_length += bytes as u64;
     }
 
     /// Adds what passed through the tunnel.
@@ -154,7 +141,6 @@ impl Finale {
         self.sent += closing.sent_to_client;
         self.upstream_sent += closing.sent_to_upstream;
         self.upstream_received += closing.received_from_upstream;
-        self.upstream_length += closing.received_from_upstream;
     }
 
     /// The same for a WebSocket that was answered here.
@@ -209,27 +195,27 @@ impl Finale {
         let time = |value: Duration, out: &mut Vec<u8>| {
             seconds(value, out);
         };
+        let text = |value: Option<Cow<str>>, out: &mut Vec<u8>| match value {
+            Some(value) => escape.write(value.as_bytes(), out),
+            None if escape == Escape::Default => out.push(b'-'),
+            None => {}
+        };
         match late {
             Late::BodyBytesSent => number(self.sent.saturating_sub(self.head_sent), out),
             Late::BytesSent => number(self.sent, out),
             Late::ConnectionTime => time(self.connection_started.elapsed(), out),
             Late::Msec => time(wall_clock(), out),
-            Late::RequestCompletion => {}
+            Late::RequestCompletion => text(closing.is_none_or(is_complete).then(|| "OK".into()), out),
             Late::RequestTime => time(self.request_started.elapsed(), out),
             Late::TimeIso8601 => out.extend_from_slice(clock::now().iso8601.as_bytes()),
             Late::TimeLocal => out.extend_from_slice(clock::now().local.as_bytes()),
             Late::UpstreamBytesReceived => number(self.upstream_received, out),
             Late::UpstreamBytesSent => number(self.upstream_sent, out),
-            Late::UpstreamResponseLength => number(self.upstream_length, out),
             Late::UpstreamResponseTime => match self.try_began {
                 Some(began) => time(began.elapsed(), out),
                 None => out.push(b'-'),
             },
-            Late::WebSocket(told) => match closing.and_then(|closing| told.of(closing)) {
-                Some(value) => escape.write(value.as_bytes(), out),
-                None if escape == Escape::Default => out.push(b'-'),
-                None => {}
-            },
+            Late::WebSocket(told) => text(closing.and_then(|closing| told.of(closing)), out),
         }
     }
 }
@@ -266,6 +252,16 @@ fn closed_by(closing: &Closing) -> Who {
     }
 }
 
+/// Whether the request was answered to its end. To nginx it was, unless the tunnel ended with an error of
+/// `ngx_http_upstream_process_upgraded`'s that closes the client's connection at once.
+fn is_complete(closing: &Closing) -> bool {
+    match closing.why {
+        Why::WriteFailed(_) | Why::Drained(_) | Why::Refused(_) | Why::Panicked => false,
+        Why::SendTimeout => closing.who != Who::Client,
+        _ => true,
+    }
+}
+
 impl Line {
     fn new(at: usize, log: &AccessLog, request: &Request) -> Line {
         let (mut text, mut gaps) = (Vec::new(), Vec::new());
@@ -277,7 +273,6 @@ impl Line {
             let start = text.len();
             match late {
                 None => log.format.piece(piece, request, &mut text),
-                Some(Late::RequestCompletion) if log.format.escape == Escape::Default => text.push(b'-'),
                 Some(late) => {
                     if late.is_list() {
                         log.format.piece(piece, request, &mut text);

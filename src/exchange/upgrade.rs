@@ -147,7 +147,6 @@ impl Tunnel {
     /// Joins both sides until one ends; `client` comes with what was read behind its head.
     pub fn begin(self, worker: &Worker, client: Opened<Stream>, permit: Option<Permit>) {
         let Tunnel { upstream, rules, websocket, mut owner } = self;
-        owner.finale.count_early(upstream.early.len());
         owner.permit = permit;
         match (detached(client), detached(upstream)) {
             (Ok(client), Ok(upstream)) => {
