@@ -17,6 +17,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -302,9 +303,20 @@ fn command(kind: Kind, place: &Place) -> Command {
     command
 }
 
+/// A port that nobody listens on, below those that a system gives to whoever asks for any: an upstream of
+/// another test that does so shall not be quicker than the server that the port is for.
 fn free_port() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    listener.local_addr().expect("a bound listener has an address")
+    const PORTS: std::ops::Range<u32> = 10_240..32_768;
+    static CHOSEN: AtomicU32 = AtomicU32::new(0);
+    // Each process begins elsewhere.
+    let begin = std::process::id().wrapping_mul(97);
+    (0..PORTS.len())
+        .map(|_| begin.wrapping_add(CHOSEN.fetch_add(1, Ordering::Relaxed)))
+        .map(|number| {
+            SocketAddr::from(([127, 0, 0, 1], (PORTS.start + number % (PORTS.end - PORTS.start)) as u16))
+        })
+        .find(|address| TcpListener::bind(address).is_ok())
+        .expect("a loopback port")
 }
 
 /// A port that is taken, so that nobody else gets it, and refuses connections.
