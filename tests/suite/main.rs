@@ -18,6 +18,7 @@ mod signals;
 mod soak;
 mod starting;
 mod support;
+mod tunnels_beside_nginx;
 mod upgrades;
 mod watching;
 mod websocket;
