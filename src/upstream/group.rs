@@ -192,7 +192,7 @@ impl Group {
                 return Err(NoPeer::Unavailable);
             }
             round.begin_backups();
-            chosen = method::choose(self.spec.method, rank, wish, round, now);
+            chosen = method::choose(self.spec.method.turning_to_backups(), rank, wish, round, now);
         }
         let at = chosen.ok_or(NoPeer::Unavailable)?;
         let peer = &mut rank.peers[at];

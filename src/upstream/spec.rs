@@ -55,6 +55,17 @@ pub enum Method {
     RandomTwo,
 }
 
+impl Method {
+    /// How the first of the backups is chosen. Methods that compute their choice have left it to round robin by
+    /// then; they know no backups, but nginx takes those that stand before the method's line.
+    pub(super) fn turning_to_backups(self) -> Method {
+        match self {
+            Method::LeastConn => Method::LeastConn,
+            _ => Method::RoundRobin,
+        }
+    }
+}
+
 /// One `server` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerSpec {

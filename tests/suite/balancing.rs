@@ -144,6 +144,22 @@ fn hash() {
     }
 }
 
+/// nginx refuses a backup behind such a method, not before it.
+#[test]
+fn backups_before_a_method_that_knows_none() {
+    let upstreams = plain();
+    let servers = [
+        "server <A> down; server <B> backup; server <C> backup;",
+        "server <R> fail_timeout=1h; server <B> backup; server <C> backup weight=2;",
+        "server <A> down; server <B> down; server <C> backup; server <D> backup;",
+    ];
+    for method in ["hash $arg_k;", "hash $arg_k consistent;", "ip_hash;"] {
+        for servers in servers {
+            upstreams.both(&format!("{servers} {method}"), |server| targets(server, keys(40)));
+        }
+    }
+}
+
 #[test]
 fn consistent_hash() {
     let upstreams = plain();
