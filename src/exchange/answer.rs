@@ -170,6 +170,7 @@ impl Exchange<'_> {
         out.clear();
         if self.request.head.version() != Version::Http09 {
             head::begin(head, self.settings, &mut out);
+            out.extend_from_slice(&self.request.upstream.cookies);
         }
         self.request.reply.head = out;
     }

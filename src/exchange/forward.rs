@@ -14,6 +14,7 @@ use super::destination::Destination;
 use super::io::Elapsed;
 use super::life::Exchange;
 use super::pool::Connection;
+use super::sticky::{Moment, Tie, server_id};
 use super::upload::Upload;
 
 /// A connection to a peer with a request on it.
@@ -30,6 +31,8 @@ pub struct Asked<'c> {
     pub upgrade: bool,
     /// For `proxy_redirect default`.
     pub home: Option<&'c [u8]>,
+    /// What ties the request to this peer.
+    pub tie: Option<Tie<'c>>,
     /// `proxy_pass` has a URI.
     pub has_uri: bool,
 }
@@ -91,8 +94,13 @@ impl<'c> Exchange<'c> {
         if let Some(template) = destination.upstream.and_then(|upstream| upstream.key.as_ref()) {
             template.render(self.request, &mut key);
         }
+        let mut id = self.worker.buffer();
+        let tie = self.tie(&destination, &mut id);
+        let wish = self.wish(&key, &id);
         if self.worker.recorder.is_some() {
-            return Ok(self.at_the_door(pass, &destination, &head, &key, upgrade));
+            let mut learnt = None;
+            let sid = server_id(tie.as_ref(), &destination.group, wish.sid, &mut learnt);
+            return Ok(self.at_the_door(pass, &destination, &head, &Wish { sid, ..wish }, upgrade));
         }
         if !self.send_continue().await {
             return Ok(Done::Aborted);
@@ -102,8 +110,9 @@ impl<'c> Exchange<'c> {
         if destination.upstream.is_none() {
             self.refresh(&destination).await;
         }
-        let outcome = self.tries(&destination, &head, &key, upload, upgrade).await;
+        let outcome = self.tries(&destination, &head, (&wish, tie), upload, upgrade).await;
         self.request.received += self.body.taken;
+        self.worker.give_back_buffer(id);
         self.worker.give_back_buffer(key);
         self.worker.give_back_buffer(head);
         outcome
@@ -113,14 +122,13 @@ impl<'c> Exchange<'c> {
         &mut self,
         destination: &Destination<'c>,
         head: &[u8],
-        key: &[u8],
+        (wish, tie): (&Wish<'_>, Option<Tie<'c>>),
         upload: Upload,
         upgrade: bool,
     ) -> Result<Done, Reply> {
         let group = &destination.group;
         let began = now();
         let mut round = Round::default();
-        let wish = self.wish(key);
         let mut left = self.most_tries(group);
         let most = self.settings.proxy.next_upstream_tries;
         // Only a request that is in `head` with all of its body can be sent once more.
@@ -128,23 +136,28 @@ impl<'c> Exchange<'c> {
         let mut upload = Some(upload);
         let (changes, mut looked_again) = (group.changes(), false);
         loop {
-            let picked = self.pick(destination, &wish, &mut round).await?;
+            let mut learnt = None;
+            let sid = server_id(tie.as_ref(), group, wish.sid, &mut learnt);
+            let picked = self.pick(destination, &Wish { sid, ..*wish }, &mut round).await?;
+            if let Some(tie) = &tie {
+                self.set_sticky_cookie(tie, &picked);
+            }
             let fresh = upload.take().unwrap_or_else(Upload::nothing);
-            let (failure, reused, sent) = match self.attempt(destination, picked, head, fresh, upgrade).await
-            {
-                Ok(asked) => match self.other_peer_for(left, whole) {
-                    None => {
-                        self.tell_answer(head, asked.upgrade);
-                        return self.pass_answer(asked).await;
-                    }
-                    Some(failure) => {
-                        self.failed(group, &asked.picked, &failure, head);
-                        self.worker.give_back_buffer(asked.buffer);
-                        (failure, false, true)
-                    }
-                },
-                Err(failed) => failed,
-            };
+            let (failure, reused, sent) =
+                match self.attempt(destination, picked, head, fresh, (upgrade, tie)).await {
+                    Ok(asked) => match self.other_peer_for(left, whole) {
+                        None => {
+                            self.tell_answer(head, asked.upgrade);
+                            return self.pass_answer(asked).await;
+                        }
+                        Some(failure) => {
+                            self.failed(group, &asked.picked, &failure, head);
+                            self.worker.give_back_buffer(asked.buffer);
+                            (failure, false, true)
+                        }
+                    },
+                    Err(failed) => failed,
+                };
             let failure = match failure {
                 Failure::Client(reply) => return Err(reply),
                 Failure::Gone => return Ok(self.client_gone()),
@@ -181,10 +194,10 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    /// What the request brings to the choice of a peer.
-    pub fn wish<'k>(&self, key: &'k [u8]) -> Wish<'k> {
+    /// What the request brings to the choice of a peer; `id` is what it names its server or its session by.
+    pub fn wish<'k>(&self, key: &'k [u8], id: &'k [u8]) -> Wish<'k> {
         let client = self.request.connection.peer.ip().map(|address| address.ip());
-        Wish { key, client, sid: None }
+        Wish { key, client, sid: Some(id).filter(|id| !id.is_empty()) }
     }
 
     /// How many peers of a group are tried at most.
@@ -253,7 +266,7 @@ impl<'c> Exchange<'c> {
         picked: Picked,
         head: &[u8],
         upload: Upload,
-        upgrade: bool,
+        (upgrade, tie): (bool, Option<Tie<'c>>),
     ) -> Result<Asked<'c>, (Failure, bool, bool)> {
         let group = &destination.group;
         self.request.upstream.tries.push(Try::new(picked.address.clone()));
@@ -284,6 +297,7 @@ impl<'c> Exchange<'c> {
             upload,
             upgrade,
             home: destination.text,
+            tie,
             has_uri: destination.uri.is_some(),
         };
         match self.ask(&mut asked, head).await {
@@ -295,6 +309,9 @@ impl<'c> Exchange<'c> {
                     let status = failure.status();
                     self.end_try(status);
                 } else {
+                    if matches!(failure, Failure::Client(_) | Failure::Gone) {
+                        self.learn(&asked, Moment::Release);
+                    }
                     self.failed(group, &asked.picked, &failure, head);
                 }
                 let sent = self.request.upstream.tries.last().is_some_and(|tried| tried.sent > 0);

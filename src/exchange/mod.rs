@@ -28,6 +28,7 @@ mod report;
 pub mod route;
 mod script;
 mod settle;
+mod sticky;
 mod unopened;
 mod upgrade;
 mod upload;

@@ -19,6 +19,7 @@ use super::forward::{Asked, Failure};
 use super::head::{self, Head, Length};
 use super::io::{Elapsed, Patience, WriteError, poll_fill, write_all};
 use super::life::Exchange;
+use super::sticky::Moment;
 use super::upload::{Stopped, Waits, refusal};
 
 impl Exchange<'_> {
@@ -175,13 +176,16 @@ impl Exchange<'_> {
         if status == 101 {
             return self.switch(asked).await;
         }
+        let intercepted = self.settings.proxy.intercept_errors
+            && status >= 300
+            && self.settings.error_page.page(status).is_some();
+        if !intercepted {
+            self.learn(&asked, Moment::Head);
+        }
         if let Some(target) = self.accel_redirect() {
             return Err(self.follow(asked, target));
         }
-        if self.settings.proxy.intercept_errors
-            && status >= 300
-            && self.settings.error_page.page(status).is_some()
-        {
+        if intercepted {
             self.abandon(asked);
             return Err(Reply::Status(status));
         }
@@ -213,6 +217,7 @@ impl Exchange<'_> {
     }
 
     fn end_answer(&mut self, asked: Asked, outcome: Result<(), Broken>, clean: bool) -> Result<Done, Reply> {
+        self.learn(&asked, Moment::Release);
         match outcome {
             Ok(()) => {
                 self.request.completed = true;
@@ -247,6 +252,7 @@ impl Exchange<'_> {
 
     /// Closes a connection whose answer is not used.
     pub fn abandon(&mut self, asked: Asked) {
+        self.learn(&asked, Moment::Release);
         self.end_try(502);
         asked.group.release(asked.picked.id, Outcome::Success);
         self.worker.give_back_buffer(asked.buffer);
@@ -254,6 +260,7 @@ impl Exchange<'_> {
 
     /// The same where the answer itself was at fault.
     pub fn fail(&mut self, asked: Asked, status: u16) {
+        self.learn(&asked, Moment::Release);
         self.end_try(status);
         asked.group.release(asked.picked.id, Outcome::Failure);
         self.worker.give_back_buffer(asked.buffer);

@@ -19,7 +19,7 @@ use crate::model::{Found, LocationId, Matched, Model, Seen, ServerId};
 use crate::net::{Address, Stream};
 use crate::request::Request;
 use crate::source::{Place, Span};
-use crate::upstream::{Group, Outcome, Round};
+use crate::upstream::{Group, Outcome, Round, Wish};
 
 use super::answer::Done;
 use super::connection::{Accepted, serve};
@@ -239,7 +239,7 @@ impl Exchange<'_> {
         pass: &Pass,
         destination: &Destination<'_>,
         head: &[u8],
-        key: &[u8],
+        wish: &Wish,
         upgrade: bool,
     ) -> Done {
         let group = &destination.group;
@@ -257,8 +257,8 @@ impl Exchange<'_> {
                 websocket,
                 upgrade,
                 kept_back,
-                key: keyed.then(|| key.to_vec()),
-                peers: self.peers(group, key),
+                key: keyed.then(|| wish.key.to_vec()),
+                peers: self.peers(group, wish),
                 tries: self.most_tries(group),
                 group: group.clone(),
             }))
@@ -267,18 +267,17 @@ impl Exchange<'_> {
     }
 
     /// Whom the request would be tried with, one after another, if each failed in its turn.
-    fn peers(&self, group: &Group, key: &[u8]) -> Vec<Peer> {
+    fn peers(&self, group: &Group, wish: &Wish) -> Vec<Peer> {
         for (server, line) in group.spec.servers.iter().enumerate() {
             if !group.is_resolved(server) {
                 // Nobody is asked for addresses. With one of its own a name stands where it will stand.
                 group.set_addresses(server, &[Address::unix(&line.text)]);
             }
         }
-        let wish = self.wish(key);
         let mut round = Round::default();
         let mut peers = Vec::new();
         while peers.len() < self.most_tries(group)
-            && let Ok(picked) = group.pick(&wish, &mut round)
+            && let Ok(picked) = group.pick(wish, &mut round)
         {
             let server = group.server_of(picked.id).unwrap_or_default();
             peers.push(Peer { server });

@@ -3,10 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::features::error_log::Level;
 use crate::http1::{Known, Version, connection};
 use crate::net::Stream;
 use crate::tunnel::{Closing, Opened, Owner, Rules};
-use crate::upstream::{Group, Outcome, PeerId};
+use crate::upstream::{Group, Outcome, PeerId, Room};
 
 use super::answer::{Done, Reply};
 use super::finale::Finale;
@@ -14,6 +15,7 @@ use super::forward::Asked;
 use super::head::{Head, Persistence};
 use super::life::Exchange;
 use super::settle::Home;
+use super::sticky::{Lesson, Moment};
 use super::worker::{Drain, Permit, Worker};
 
 /// The longest token of an `Upgrade` that is compared.
@@ -53,18 +55,21 @@ impl Exchange<'_> {
             self.fail(asked, 502);
             return Err(Reply::Status(502));
         }
+        self.learn(&asked, Moment::Head);
         self.begin_switch(&asked);
         let head = std::mem::take(&mut self.request.reply.head);
         self.request.reply.head_sent += head.len() as u64;
         let written = self.write(&head).await;
         self.request.reply.head = head;
         if written.is_err() {
+            self.learn(&asked, Moment::Release);
             self.end_try(101);
             asked.group.release(asked.picked.id, Outcome::Success);
             return Ok(Done::Aborted);
         }
         // A peer counts as well again at its 101, not when the tunnel closes as in nginx.
         asked.group.succeeded(asked.picked.id);
+        let lesson = self.lesson(&asked, Moment::Release).map(Box::new);
         let early = self.early(&mut asked);
         let received = asked.received;
         self.last_try(|tried| tried.received = received);
@@ -76,6 +81,7 @@ impl Exchange<'_> {
                 home: self.live.homes[self.location].clone(),
                 group: asked.group,
                 picked: asked.picked.id,
+                lesson,
                 finale: Finale::new(self.live, self.request, self.settings),
                 permit: None,
             },
@@ -130,6 +136,8 @@ pub struct Joined {
     group: Arc<Group>,
     /// The id of the peer.
     picked: PeerId,
+    /// What its end teaches about its session.
+    lesson: Option<Box<Lesson>>,
     finale: Finale,
     /// None until the tunnel has begun.
     permit: Option<Permit>,
@@ -172,7 +180,10 @@ fn detached(side: Opened<Stream>) -> std::io::Result<Opened<OwnedFd>> {
 
 impl Owner for Joined {
     fn ended(self, closing: Closing) {
-        let Joined { group, picked, mut finale, permit, .. } = self;
+        let Joined { group, picked, lesson, mut finale, permit, .. } = self;
+        if let Some(lesson) = lesson.filter(|lesson| lesson.learn() == Room::Forced) {
+            finale.say(Level::Warn, format_args!("{}", lesson.no_room()));
+        }
         group.release(picked, Outcome::Success);
         finale.count(&closing);
         finale.tell(&closing);

@@ -110,6 +110,8 @@ pub struct Upstream {
     pub head: ResponseHead,
     /// Whether `head` holds one.
     pub answered: bool,
+    /// Header lines that tie the client to servers; they go out with whatever answer there is.
+    pub cookies: Vec<u8>,
     /// `$proxy_host` and `$proxy_port`.
     pub host: Vec<u8>,
     pub port: Vec<u8>,
@@ -317,6 +319,7 @@ impl Upstream {
         self.tries.clear();
         self.head.clear();
         self.answered = false;
+        self.cookies.clear();
         self.host.clear();
         self.port.clear();
     }

@@ -10,6 +10,8 @@ use super::names::{Found, Names};
 use super::peer::{Card, Now, Peer, PeerId};
 use super::rank::Rank;
 use super::round::{Round, Wish};
+use super::sessions::{SessionZone, Sessions};
+use super::sid::{self, Sid};
 use super::spec::{Endpoint, GroupSpec, ServerSpec};
 
 /// Peers and their state, shared by all workers.
@@ -18,6 +20,8 @@ pub struct Group {
     pub spec: GroupSpec,
     state: Mutex<State>,
     lineage: Arc<Lineage>,
+    /// What `sticky learn` has learnt.
+    pub sessions: Option<Arc<Sessions>>,
     pub(super) names: Names,
 }
 
@@ -38,6 +42,8 @@ struct State {
 pub struct Picked {
     pub id: PeerId,
     pub address: Address,
+    /// Its id, where requests name one.
+    pub sid: Option<Sid>,
 }
 
 /// There is none to try.
@@ -61,7 +67,7 @@ pub enum Outcome {
 impl Group {
     /// A group whose names are still to be resolved.
     pub fn new(spec: GroupSpec) -> Group {
-        let group = Group::of(spec, Arc::default());
+        let group = Group::of(spec, Arc::default(), None);
         let mut state = group.lock();
         for server in 0..group.spec.servers.len() {
             if let Endpoint::Known(address) = &group.spec.servers[server].endpoint {
@@ -77,7 +83,7 @@ impl Group {
     /// A group that takes the place of an earlier configuration's of the same name: peers with an address that
     /// had one before stand as they stood, and what is open to them counts.
     pub fn after(spec: GroupSpec, before: &Group) -> Arc<Group> {
-        let group = Arc::new(Group::of(spec, before.lineage.clone()));
+        let group = Arc::new(Group::of(spec, before.lineage.clone(), before.sessions.as_ref()));
         let mut old = before.lock();
         let mut state = group.lock();
         state.gone = old.everybody().map(|(peer, card)| (peer.clone(), card.clone())).collect();
@@ -99,9 +105,14 @@ impl Group {
         group
     }
 
-    fn of(spec: GroupSpec, lineage: Arc<Lineage>) -> Group {
+    fn of(spec: GroupSpec, lineage: Arc<Lineage>, before: Option<&Arc<Sessions>>) -> Group {
         let names = Names::of(&spec);
-        Group { spec, state: Mutex::default(), lineage, names }
+        let goes_on = |zone: &SessionZone| before.filter(|before| before.zone == *zone).cloned();
+        let sessions = spec
+            .sessions
+            .as_ref()
+            .map(|zone| goes_on(zone).unwrap_or_else(|| Arc::new(Sessions::new(zone.clone()))));
+        Group { spec, state: Mutex::default(), lineage, sessions, names }
     }
 
     /// Which `server` line a peer is of, or was before its name moved.
@@ -153,7 +164,8 @@ impl Group {
                 Some(at) => peer.follow(&gone.remove(at).0),
                 None => peer.number = self.lineage.number(),
             }
-            rank.insert(peer, Card { server, address: address.clone() });
+            let sid = self.spec.sticky.then(|| sid::sid(line.route.as_ref(), address));
+            rank.insert(peer, Card { server, address: address.clone(), sid });
         }
     }
 
@@ -198,7 +210,7 @@ impl Group {
         let peer = &mut rank.peers[at];
         peer.connections += 1;
         let id = PeerId { number: peer.number, hint: at as u32 };
-        let address = rank.cards[at].address.clone();
+        let Card { address, sid, .. } = rank.cards[at].clone();
         if !rank.single {
             rank.peers[at].chosen(now);
             round.tried.add(id.number);
@@ -209,7 +221,7 @@ impl Group {
                 latest.find(id, |peer, _| peer.connections += 1);
             });
         }
-        Ok(Picked { id, address })
+        Ok(Picked { id, address, sid })
     }
 
     /// Tells how a try of the peer with this id ended.

@@ -11,13 +11,20 @@ mod names;
 mod peer;
 mod rank;
 mod round;
+mod sessions;
+mod sid;
 mod spec;
 
 pub use group::{Group, NoPeer, Outcome, Picked};
 pub use names::{Asking, Failed, Found, Looked};
 pub use peer::PeerId;
 pub use round::{Round, Wish};
+pub use sessions::{Room, SessionKey, SessionZone, Sessions};
+pub use sid::{LONGEST_ROUTE, Sid};
 pub use spec::{Endpoint, GroupSpec, Keepalive, MOST_RING_WEIGHT, Method, ServerSpec};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod sid_tests;

@@ -2,6 +2,7 @@
 
 use crate::net::Address;
 
+use super::sid::Sid;
 use super::spec::ServerSpec;
 
 /// A moment, in milliseconds since 1970.
@@ -32,7 +33,10 @@ pub struct PeerId {
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub number: u32,
+    /// It is `down`, or drains: nobody is sent there who does not name it.
     pub down: bool,
+    /// Those who name it are still sent there.
+    pub draining: bool,
     pub connections: usize,
     /// 0 is no limit.
     pub max_conns: usize,
@@ -57,13 +61,16 @@ pub struct Card {
     /// Index of its `server` line.
     pub server: usize,
     pub address: Address,
+    /// Its id, where requests name one.
+    pub sid: Option<Sid>,
 }
 
 impl Peer {
     pub fn new(number: u32, spec: &ServerSpec) -> Peer {
         Peer {
             number,
-            down: spec.down,
+            down: spec.down || spec.drain,
+            draining: spec.drain && !spec.down,
             connections: 0,
             max_conns: spec.max_conns,
             weight: spec.weight,
@@ -104,6 +111,11 @@ impl Peer {
     /// Whether it may be asked.
     pub fn is_usable(&self, now: Now) -> bool {
         !self.down && !self.is_failing(now) && !self.is_full()
+    }
+
+    /// Not even a request that names it is sent there.
+    pub fn is_down_for_all(&self) -> bool {
+        self.down && !self.draining
     }
 
     /// It has failed too often of late.

@@ -4,6 +4,7 @@ use crate::net::Address;
 
 use super::method::Ring;
 use super::peer::{Card, Peer};
+use super::sid::Sids;
 use super::spec::{GroupSpec, Method};
 
 /// Peers side by side, in the order of their `server` lines.
@@ -16,6 +17,8 @@ pub struct Rank {
     reach: Vec<u64>,
     /// For `hash … consistent`.
     pub ring: Ring,
+    /// Where the peer of an id stands; nothing where requests name none.
+    pub sids: Sids,
     /// It is one peer, and no other rank has any.
     pub single: bool,
 }
@@ -30,10 +33,16 @@ impl Rank {
             total += peer.weight as u64;
             total
         }));
+        self.sids = Sids::of(&self.cards);
         if spec.method == Method::ConsistentHash {
             let texts = self.cards.iter().map(|card| &spec.servers[card.server].text[..]);
             self.ring = Ring::of(texts.zip(self.peers.iter().map(|peer| peer.weight)));
         }
+    }
+
+    /// The weight of all peers, those that are `down` included.
+    pub fn total_weight(&self) -> i64 {
+        self.reach.last().copied().unwrap_or_default() as i64
     }
 
     /// The peer that a number points at, each having as many as its weight. There has to be one.

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::net::Address;
 
 use super::names::Found;
+use super::sessions::SessionZone;
+use super::sid::Sid;
 
 /// A group as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,10 @@ pub struct GroupSpec {
     pub servers: Vec<ServerSpec>,
     pub keepalive: Keepalive,
     pub method: Method,
+    /// Requests name the peer they belong to (`sticky`).
+    pub sticky: bool,
+    /// Where the servers of sessions are kept (`sticky learn`).
+    pub sessions: Option<SessionZone>,
 }
 
 impl GroupSpec {
@@ -30,6 +36,8 @@ impl GroupSpec {
             servers,
             keepalive: Keepalive::default(),
             method: Method::default(),
+            sticky: false,
+            sessions: None,
         }
     }
 }
@@ -81,6 +89,10 @@ pub struct ServerSpec {
     pub fail_timeout: Duration,
     pub backup: bool,
     pub down: bool,
+    /// Only requests that name it by its id go there.
+    pub drain: bool,
+    /// Its id; the MD5 of the address where there is none.
+    pub route: Option<Sid>,
     /// Its name is asked of name servers (`resolve`), and not of the system.
     pub resolve: bool,
     /// Its places are those of this service (`service=`).
@@ -99,6 +111,8 @@ impl ServerSpec {
             fail_timeout: Duration::from_secs(10),
             backup: false,
             down: false,
+            drain: false,
+            route: None,
             resolve: false,
             service: None,
         }

@@ -17,6 +17,7 @@ mod route;
 mod signals;
 mod soak;
 mod starting;
+mod sticky;
 mod support;
 mod tunnels_beside_nginx;
 mod upgrades;

@@ -8,6 +8,7 @@ use crate::source::Span;
 use crate::upstream::{Endpoint, GroupSpec, MOST_RING_WEIGHT, Method, ServerSpec};
 
 use super::server::{address, known};
+use super::sticky::Kind;
 use super::{Upstream, Written};
 
 /// Groups by name: those that are defined and those that are referred to.
@@ -18,6 +19,8 @@ pub struct Declared {
     hosts: HashMap<String, usize>,
     /// The entry of each host and port that no block defines.
     targets: HashMap<(String, u16), usize>,
+    /// The group of each zone of `sticky learn`.
+    session_zones: HashMap<String, String>,
 }
 
 struct Entry {
@@ -50,6 +53,16 @@ impl Declared {
         index
     }
 
+    /// Notes whose sessions are in a zone.
+    pub fn take_session_zone(&mut self, zone: &str, group: String) {
+        self.session_zones.insert(zone.to_owned(), group);
+    }
+
+    /// The group whose sessions are in a zone.
+    pub fn session_zone(&self, zone: &str) -> Option<&str> {
+        self.session_zones.get(zone).map(|group| &group[..])
+    }
+
     /// Every group, by index. What is said of a `resolver` in `http` holds where a block says nothing.
     pub fn groups(self, http: &resolver::Settings) -> Vec<Upstream> {
         self.groups.into_iter().map(|entry| entry.meaning(http)).collect()
@@ -70,7 +83,7 @@ impl Entry {
         let port = self.port.unwrap_or(self.default_port);
         let endpoint = known(&self.host, port)
             .map_or_else(|| Endpoint::Name { host: self.host.clone(), port }, Endpoint::Known);
-        Upstream { spec: implicit(self.host, self.port, endpoint), key: None, resolver }
+        Upstream { spec: implicit(self.host, self.port, endpoint), key: None, sticky: None, resolver }
     }
 }
 
@@ -111,7 +124,7 @@ pub fn define(call: &mut Call, written: Written, names: resolver::Written) {
         let finding = Diagnostic::error("empty-upstream", span, "no servers are inside upstream");
         return call.say(finding.help("add a line such as \"server 127.0.0.1:8080;\""));
     }
-    let Written { servers, keepalive, method, key } = written;
+    let Written { servers, keepalive, method, key, sticky } = written;
     let weight = servers.iter().fold(0_i64, |weight, server| weight.saturating_add(server.weight));
     if method == Method::ConsistentHash && weight > MOST_RING_WEIGHT {
         let message =
@@ -120,8 +133,18 @@ pub fn define(call: &mut Call, written: Written, names: resolver::Written) {
         let help = "each unit of weight is 160 points in memory: divide all weights by the same number";
         return call.say(finding.help(help));
     }
-    let spec = GroupSpec { keepalive, method, ..GroupSpec::new(name.clone(), name.clone(), servers) };
-    let upstream = Upstream { spec, key, resolver: Default::default() };
+    let sessions = sticky.as_ref().and_then(|sticky| match &sticky.kind {
+        Kind::Learn(learn) => Some(learn.zone.clone()),
+        Kind::Cookie(_) | Kind::Route => None,
+    });
+    let spec = GroupSpec {
+        keepalive,
+        method,
+        sticky: sticky.is_some(),
+        sessions,
+        ..GroupSpec::new(name.clone(), name.clone(), servers)
+    };
+    let upstream = Upstream { spec, key, sticky, resolver: Default::default() };
     let first = call.build.upstreams.hosts.get(&name.to_ascii_lowercase()).copied();
     let same = first.map(|index| &mut call.build.upstreams.groups[index]);
     let finding = match same {

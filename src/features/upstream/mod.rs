@@ -3,6 +3,7 @@
 mod declared;
 mod methods;
 mod server;
+pub mod sticky;
 mod variables;
 
 use crate::directive::Context;
@@ -45,6 +46,11 @@ const ROWS: &[Row<Written>] = &[
     methods::RANDOM,
     Row { name: "server", doc: "A peer: its address and how it is to be treated.", set: server::set },
     Row {
+        name: "sticky",
+        doc: "Sends a client's requests to the server it was sent to before.",
+        set: sticky::set,
+    },
+    Row {
         name: "zone",
         doc: "Shares a group's state between workers, which ours do anyway.",
         set: |_, _| {},
@@ -59,6 +65,7 @@ pub struct Written {
     pub method: Method,
     /// The key of `hash`.
     pub key: Option<Template>,
+    pub sticky: Option<sticky::Sticky>,
 }
 
 /// What an `upstream` block means, or an address that stands for one: the group, and what a request has to
@@ -68,6 +75,8 @@ pub struct Upstream {
     pub spec: GroupSpec,
     /// The key of `hash`.
     pub key: Option<Template>,
+    /// What `sticky` says.
+    pub sticky: Option<sticky::Sticky>,
     /// Who is asked for the names of its servers with `resolve`.
     pub resolver: resolver::Settings,
 }

@@ -7,7 +7,7 @@ use crate::directive::values;
 use crate::features::Call;
 use crate::features::listen::split_port;
 use crate::net::Address;
-use crate::upstream::{Endpoint, ServerSpec};
+use crate::upstream::{Endpoint, LONGEST_ROUTE, ServerSpec, Sid};
 
 use super::Written;
 
@@ -110,14 +110,26 @@ fn parameter(spec: &mut ServerSpec, call: &mut Call, at: usize) -> bool {
         (b"service", _) if equals.is_some() => {
             spec.service = Some(String::from_utf8_lossy(value).into_owned());
         }
-        (b"slow_start" | b"route", _) if equals.is_some() => {
+        (b"route", _) if equals.is_some() => spec.route = route(call, at, value),
+        (b"slow_start", _) if equals.is_some() => {
             let shown = String::from_utf8_lossy(name).into_owned();
             call.not_served(at, &format!("\"{shown}\" of a server"));
         }
-        (b"drain", _) if equals.is_none() => call.not_served(at, "\"drain\" of a server"),
+        (b"drain", _) if equals.is_none() => spec.drain = true,
         _ => return false,
     }
     true
+}
+
+/// The id of `route=`.
+fn route(call: &mut Call, at: usize, value: &[u8]) -> Option<Sid> {
+    let why = match value.len() {
+        0 => "route is empty".to_owned(),
+        length if length > LONGEST_ROUTE => format!("route is longer than {LONGEST_ROUTE}"),
+        _ => return Some(value.into()),
+    };
+    call.error(at, "invalid-parameter", why);
+    None
 }
 
 /// An address that needs no resolving.

@@ -84,7 +84,7 @@ pub fn choose(rank: &mut Rank, key: &[u8], round: &mut Round, now: Now) -> Optio
     while round.misses <= MOST_TRIES {
         let (_, server) = ring.points[round.hash as usize % ring.points.len()];
         let own = ring.peers[server as usize].iter().copied();
-        if let Some(at) = turn(peers, own, |peer| is_open(peer, round, now)) {
+        if let Some(at) = turn(peers, own, None, |peer| is_open(peer, round, now)) {
             return Some(at);
         }
         round.hash = round.hash.wrapping_add(1);

@@ -9,7 +9,7 @@ use super::{is_open, round_robin, turn};
 
 pub fn choose(rank: &mut Rank, round: &Round, now: Now) -> Option<usize> {
     if rank.single {
-        return round_robin::choose(rank, round, now);
+        return round_robin::choose(rank, None, round, now);
     }
     let mut best: Option<usize> = None;
     let mut many = false;
@@ -29,7 +29,7 @@ pub fn choose(rank: &mut Rank, round: &Round, now: Now) -> Option<usize> {
     }
     let (connections, weight) = (rank.peers[best].connections as i64, rank.peers[best].weight);
     let all = best..rank.peers.len();
-    turn(&mut rank.peers, all, |peer| {
+    turn(&mut rank.peers, all, None, |peer| {
         peer.connections as i64 * weight == connections * peer.weight && is_open(peer, round, now)
     })
 }

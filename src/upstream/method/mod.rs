@@ -6,6 +6,7 @@ mod ip_hash;
 mod least_conn;
 mod random;
 mod round_robin;
+mod sticky;
 
 use super::peer::{Now, Peer};
 use super::rank::Rank;
@@ -19,6 +20,10 @@ const MOST_TRIES: u32 = 20;
 
 /// The index of the peer to ask next; `None` where the rank has none to ask.
 pub fn choose(method: Method, rank: &mut Rank, wish: &Wish, round: &mut Round, now: Now) -> Option<usize> {
+    let named = wish.sid.and_then(|sid| sticky::named(rank, sid, round, now));
+    if named.is_some() && decides(method, rank, wish, round) {
+        return named;
+    }
     let chosen = match method {
         // There is no choice.
         _ if rank.peers.len() < 2 => None,
@@ -30,7 +35,17 @@ pub fn choose(method: Method, rank: &mut Rank, wish: &Wish, round: &mut Round, n
         Method::RandomTwo => random::two(rank, round, now),
         Method::LeastConn => return least_conn::choose(rank, round, now),
     };
-    chosen.or_else(|| round_robin::choose(rank, round, now))
+    chosen.or_else(|| round_robin::choose(rank, named, round, now))
+}
+
+/// Whether the method has not left this request to round robin, which alone takes account of whom requests name.
+fn decides(method: Method, rank: &Rank, wish: &Wish, round: &Round) -> bool {
+    let may_go_on = rank.peers.len() > 1 && round.misses <= MOST_TRIES;
+    match method {
+        Method::RoundRobin => false,
+        Method::Hash | Method::ConsistentHash => may_go_on && !wish.key.is_empty(),
+        Method::IpHash | Method::Random | Method::RandomTwo | Method::LeastConn => may_go_on,
+    }
 }
 
 /// Whether this request may ask a peer.
@@ -38,11 +53,12 @@ fn is_open(peer: &Peer, round: &Round, now: Now) -> bool {
     !round.has_tried(peer) && peer.is_usable(now)
 }
 
-/// Gives those of these peers that may be asked their weights, and has the richest pay for all: one turn of
+/// Gives those of these peers that may be asked their weights, and has the richest pay for all, or `named` in its place: one turn of
 /// smooth weighted round robin (`ngx_http_upstream_get_peer`).
 fn turn(
     peers: &mut [Peer],
     among: impl Iterator<Item = usize>,
+    named: Option<usize>,
     is_open: impl Fn(&Peer) -> bool,
 ) -> Option<usize> {
     let mut best: Option<(usize, i64)> = None;
@@ -58,7 +74,7 @@ fn turn(
             best = Some((at, peer.current));
         }
     }
-    let (best, _) = best?;
+    let best = named.or(best.map(|(best, _)| best))?;
     peers[best].current -= total;
     Some(best)
 }

@@ -5,12 +5,21 @@ use crate::upstream::peer::Now;
 use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
 
-pub fn choose(rank: &mut Rank, round: &Round, now: Now) -> Option<usize> {
+use super::sticky;
+
+/// `named` is the peer that the request names, which pays as if it had won.
+pub fn choose(rank: &mut Rank, named: Option<usize>, round: &Round, now: Now) -> Option<usize> {
     if rank.single {
         // There is no other, so it is never given up.
+        if named.is_some() {
+            return named;
+        }
         let peer = rank.peers.first()?;
         return (!peer.down && !peer.is_full()).then_some(0);
     }
+    if let Some(at) = named.filter(|at| sticky::has_paid(&rank.peers[*at], rank.total_weight())) {
+        return Some(at);
+    }
     let all = 0..rank.peers.len();
-    super::turn(&mut rank.peers, all, |peer| super::is_open(peer, round, now))
+    super::turn(&mut rank.peers, all, named, |peer| super::is_open(peer, round, now))
 }
