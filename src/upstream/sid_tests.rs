@@ -134,3 +134,20 @@ fn sessions_go_on_in_a_group_that_keeps_their_zone() {
     assert!(!is_same(with("a", 2 << 20)));
     assert!(!is_same(with("b", 1 << 20)));
 }
+
+#[test]
+fn an_id_goes_before_every_method() {
+    use Method::{ConsistentHash, Hash, IpHash, LeastConn, Random, RandomTwo, RoundRobin};
+    for method in [RoundRobin, IpHash, Hash, ConsistentHash, LeastConn, Random, RandomTwo] {
+        let servers = vec![routed(1), routed(2), routed(3)];
+        let group = Group::new(GroupSpec { sticky: true, method, ..spec(servers) });
+        for (id, last) in [("r1", 1), ("r2", 2), ("r3", 3)] {
+            for key in ["", "a", "b", "c"] {
+                let wish = Wish { key: key.as_bytes(), sid: Some(id.as_bytes()), ..Wish::default() };
+                let picked = group.pick(&wish, &mut Round::default()).expect("a peer");
+                assert_eq!(picked.sid.as_deref(), Some(format!("r{last}").as_bytes()), "{method:?} {key}");
+                group.release(picked.id, Outcome::Success);
+            }
+        }
+    }
+}

@@ -36,9 +36,10 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
     }
     for group in whole.within(Context::UPSTREAM.or(Context::STREAM_UPSTREAM)) {
         let is_method = |line: &&Directive| METHODS.iter().any(|name| line.is(name));
-        let mut methods = whole.tree.items(group).filter(is_method);
-        let Some(first) = methods.next() else { continue };
-        found.extend(methods.map(|again| {
+        // What is sticky builds upon the method before it.
+        let mut choosing = whole.tree.items(group).filter(|line| is_method(line) || line.is("sticky"));
+        let Some(first) = choosing.next() else { continue };
+        found.extend(choosing.filter(is_method).map(|again| {
             Diagnostic::warning("redefined", again.name.span, "load balancing method redefined")
                 .also(first.name.span, "which was to be this one")
         }));

@@ -11,30 +11,30 @@ pub const HASH: Row<Written> = Row {
     doc: "Chooses by a key: requests with the same key get the same peer.",
     set: |w, call| {
         w.key = Some(call.template(0));
-        w.method = match call.arg(1) {
+        w.balance(match call.arg(1) {
             b"consistent" => Method::ConsistentHash,
             _ => Method::Hash,
-        };
+        });
     },
 };
 
 pub const IP_HASH: Row<Written> = Row {
     name: "ip_hash",
     doc: "Chooses by the client's address, of IPv4 by its first three bytes.",
-    set: |w, _| w.method = Method::IpHash,
+    set: |w, _| w.balance(Method::IpHash),
 };
 
 pub const LEAST_CONN: Row<Written> = Row {
     name: "least_conn",
     doc: "Chooses the peer with the fewest connections for its weight; an open tunnel is one.",
-    set: |w, _| w.method = Method::LeastConn,
+    set: |w, _| w.balance(Method::LeastConn),
 };
 
 pub const RANDOM: Row<Written> =
     Row { name: "random", doc: "Chooses by chance, or the less busy of two that chance names.", set: random };
 
 fn random(written: &mut Written, call: &mut Call) {
-    written.method = match (call.arg(0), call.arg(1)) {
+    let method = match (call.arg(0), call.arg(1)) {
         (b"", _) => Method::Random,
         (_, b"" | b"least_conn") => Method::RandomTwo,
         (_, other) => {
@@ -43,4 +43,5 @@ fn random(written: &mut Written, call: &mut Call) {
             Method::RandomTwo
         }
     };
+    written.balance(method);
 }

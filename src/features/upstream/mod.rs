@@ -66,6 +66,16 @@ pub struct Written {
     /// The key of `hash`.
     pub key: Option<Template>,
     pub sticky: Option<sticky::Sticky>,
+    /// A method behind `sticky` takes its place.
+    sticky_is_lost: bool,
+}
+
+impl Written {
+    /// Has a method choose. As in nginx, which warns of it, a `sticky` before it is lost.
+    fn balance(&mut self, method: Method) {
+        self.method = method;
+        self.sticky_is_lost |= self.sticky.is_some();
+    }
 }
 
 /// What an `upstream` block means, or an address that stands for one: the group, and what a request has to
