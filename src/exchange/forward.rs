@@ -1,6 +1,11 @@
 //! Requests that are passed on: which peer, and what becomes of a try.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::time::Instant;
 
 use crate::features::error_log::Level;
 use crate::features::proxy::{HttpVersion, NextUpstream, Pass};
@@ -10,15 +15,16 @@ use crate::request::Try;
 use crate::upstream::{Group, NoPeer, Outcome, Picked, Round, Wish};
 
 use super::answer::{Done, Reply};
+use super::body::poll_gone;
 use super::destination::Destination;
-use super::io::Elapsed;
+use super::io::{Elapsed, Patience};
 use super::life::Exchange;
 use super::pool::Connection;
 use super::sticky::{Moment, Tie, server_id};
 use super::upload::Upload;
 
 /// A connection to a peer with a request on it.
-pub struct Asked<'c> {
+pub struct Asked<'a> {
     pub connection: Connection,
     pub group: Arc<Group>,
     pub picked: Picked,
@@ -26,15 +32,21 @@ pub struct Asked<'c> {
     pub buffer: Vec<u8>,
     /// Bytes read from the peer for this request.
     pub received: u64,
-    pub upload: Upload,
+    pub upload: &'a mut Upload,
     /// The request asks the peer to switch protocols, and the client did too.
     pub upgrade: bool,
     /// For `proxy_redirect default`.
-    pub home: Option<&'c [u8]>,
+    pub home: Option<&'a [u8]>,
     /// What ties the request to this peer.
-    pub tie: Option<Tie<'c>>,
+    pub tie: Option<Tie<'a>>,
     /// `proxy_pass` has a URI.
     pub has_uri: bool,
+}
+
+/// How many peers may still be tried, and since when.
+struct Tries {
+    left: usize,
+    began: Instant,
 }
 
 /// Why a try failed.
@@ -47,6 +59,8 @@ pub enum Failure {
     InvalidHeader(String),
     /// An answer that `proxy_next_upstream` names.
     Status(u16),
+    /// A connection that was kept is not there any more: it says nothing about its peer.
+    Stale(String),
     /// Not the peer's doing: the client's body was bad, late or too large, or the client has gone.
     Client(Reply),
     /// The client has gone: nothing is answered.
@@ -57,7 +71,7 @@ impl Failure {
     /// What `proxy_next_upstream` calls it.
     fn condition(&self) -> Option<NextUpstream> {
         match self {
-            Failure::Error(_) => Some(NextUpstream::ERROR),
+            Failure::Error(_) | Failure::Stale(_) => Some(NextUpstream::ERROR),
             Failure::Timeout(_) => Some(NextUpstream::TIMEOUT),
             Failure::InvalidHeader(_) => Some(NextUpstream::INVALID_HEADER),
             Failure::Status(status) => NextUpstream::of_status(*status),
@@ -70,7 +84,7 @@ impl Failure {
         match self {
             Failure::Timeout(_) => 504,
             Failure::Status(status) => *status,
-            Failure::Error(_) | Failure::InvalidHeader(_) => 502,
+            Failure::Error(_) | Failure::Stale(_) | Failure::InvalidHeader(_) => 502,
             Failure::Client(_) | Failure::Gone => 0,
         }
     }
@@ -105,92 +119,89 @@ impl<'c> Exchange<'c> {
         if !self.send_continue().await {
             return Ok(Done::Aborted);
         }
-        let mut upload = Upload::new(&self.body, self.settings.proxy.pass_body);
-        upload.begin(&mut self.body, self.client, &mut head)?;
+        let kept = self.settings.client.body_buffer_size;
+        let mut upload = Upload::new(head, &self.body, self.settings.proxy.pass_body, kept);
+        upload.begin(&mut self.body, self.client)?;
         if destination.upstream.is_none() {
             self.refresh(&destination).await;
         }
-        let outcome = self.tries(&destination, &head, (&wish, tie), upload, upgrade).await;
+        self.request.upstream.begin();
+        let outcome = self.tries(&destination, (&wish, tie), &mut upload, upgrade).await;
         self.request.received += self.body.taken;
         self.worker.give_back_buffer(id);
         self.worker.give_back_buffer(key);
-        self.worker.give_back_buffer(head);
+        self.worker.give_back_buffer(upload.into_buffer());
         outcome
     }
 
     async fn tries(
         &mut self,
         destination: &Destination<'c>,
-        head: &[u8],
         (wish, tie): (&Wish<'_>, Option<Tie<'c>>),
-        upload: Upload,
+        upload: &mut Upload,
         upgrade: bool,
     ) -> Result<Done, Reply> {
         let group = &destination.group;
-        let began = now();
         let mut round = Round::default();
-        let mut left = self.most_tries(group);
         let most = self.settings.proxy.next_upstream_tries;
-        // Only a request that is in `head` with all of its body can be sent once more.
-        let whole = upload.is_done();
-        let mut upload = Some(upload);
+        let mut tries = Tries { left: self.most_tries(group), began: now() };
         let (changes, mut looked_again) = (group.changes(), false);
+        // A peer that is asked once more, on a connection of its own.
+        let mut again = None;
         loop {
+            let fresh = again.is_some();
             let mut learnt = None;
             let sid = server_id(tie.as_ref(), group, wish.sid, &mut learnt);
-            let picked = self.pick(destination, &Wish { sid, ..*wish }, &mut round).await?;
+            let picked = match again.take() {
+                Some(picked) => picked,
+                None => self.pick(destination, &Wish { sid, ..*wish }, &mut round).await?,
+            };
             if let Some(tie) = &tie {
                 self.set_sticky_cookie(tie, &picked);
             }
-            let fresh = upload.take().unwrap_or_else(Upload::nothing);
-            let (failure, reused, sent) =
-                match self.attempt(destination, picked, head, fresh, (upgrade, tie)).await {
-                    Ok(asked) => match self.other_peer_for(left, whole) {
-                        None => {
-                            self.tell_answer(head, asked.upgrade);
-                            return self.pass_answer(asked).await;
-                        }
-                        Some(failure) => {
-                            self.failed(group, &asked.picked, &failure, head);
-                            self.worker.give_back_buffer(asked.buffer);
-                            (failure, false, true)
-                        }
-                    },
-                    Err(failed) => failed,
-                };
-            let failure = match failure {
+            let attempt = self.attempt(destination, picked, upload, (upgrade, tie), fresh).await;
+            let (failure, picked) = match attempt {
+                Ok(asked) => match self.other_peer_for(&tries, asked.upload) {
+                    None => {
+                        self.tell_answer(asked.upload.head(), asked.upgrade);
+                        asked.upload.settle();
+                        return self.pass_answer(asked).await;
+                    }
+                    Some(failure) => {
+                        self.worker.give_back_buffer(asked.buffer);
+                        (failure, asked.picked)
+                    }
+                },
+                Err(failed) => failed,
+            };
+            let goes_on =
+                failure.condition().is_some_and(|condition| self.goes_on(condition, &tries, upload));
+            if goes_on && let Failure::Stale(message) = &failure {
+                self.report(Level::Info, format_args!("{message}: it was kept, and is tried anew"));
+                self.end_try(failure.status());
+                again = Some(picked);
+                upload.rewind();
+                continue;
+            }
+            self.failed(group, &picked, &failure, upload.head());
+            match failure {
                 Failure::Client(reply) => return Err(reply),
                 Failure::Gone => return Ok(self.client_gone()),
-                failure => failure,
-            };
-            // A kept connection that its peer has closed meanwhile says nothing about the peer.
-            let stale = reused && matches!(failure, Failure::Error(_));
-            if stale {
-                round.again();
-            } else {
-                left -= 1;
+                _ => {}
             }
-            let method = self.request.head.method();
-            let repeats = !matches!(method, Method::Post | Method::Lock | Method::Patch);
-            let proxy = &self.settings.proxy;
-            let may_repeat = repeats || !sent || proxy.next_upstream.has(NextUpstream::NON_IDEMPOTENT);
-            let wanted = failure.condition().is_some_and(|condition| proxy.next_upstream.has(condition));
-            let limit = proxy.next_upstream_timeout;
-            let in_time = limit.is_zero() || now().duration_since(began) < limit;
-            if !(wanted && may_repeat && in_time && whole) {
-                return Err(Reply::Status(failure.status()));
-            }
+            tries.left = tries.left.saturating_sub(1);
             // A name may have moved: its new addresses are tried before the client hears of it.
-            if left == 0 && !sent && most == 0 && !looked_again {
+            if goes_on && tries.left == 0 && !self.went_out() && most == 0 && !looked_again {
                 looked_again = true;
                 self.look_up(destination, &group.stale()).await;
                 if group.changes() > changes {
-                    left = group.tries();
+                    tries.left = group.tries();
                 }
             }
-            if left == 0 {
+            if !goes_on || tries.left == 0 {
                 return Err(Reply::Status(failure.status()));
             }
+            upload.rewind();
         }
     }
 
@@ -209,12 +220,28 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    /// An answer whose status `proxy_next_upstream` names is not passed on while there are other peers.
-    fn other_peer_for(&self, left: usize, whole: bool) -> Option<Failure> {
+    /// An answer whose status `proxy_next_upstream` names is not passed on while there are other peers
+    /// (`ngx_http_upstream_test_next`).
+    fn other_peer_for(&self, tries: &Tries, upload: &Upload) -> Option<Failure> {
         let status = self.request.upstream.head.status;
         let condition = NextUpstream::of_status(status)?;
-        let wanted = self.settings.proxy.next_upstream.has(condition);
-        (wanted && left > 1 && whole).then_some(Failure::Status(status))
+        (tries.left > 1 && self.goes_on(condition, tries, upload)).then_some(Failure::Status(status))
+    }
+
+    /// Whether a failure may be followed by another try, if there is a peer left (`ngx_http_upstream_next`).
+    fn goes_on(&self, condition: NextUpstream, tries: &Tries, upload: &Upload) -> bool {
+        let proxy = &self.settings.proxy;
+        let repeats = !matches!(self.request.head.method(), Method::Post | Method::Lock | Method::Patch);
+        let limit = proxy.next_upstream_timeout;
+        proxy.next_upstream.has(condition)
+            && (repeats || !self.went_out() || proxy.next_upstream.has(NextUpstream::NON_IDEMPOTENT))
+            && (limit.is_zero() || now().duration_since(tries.began) < limit)
+            && upload.is_whole()
+    }
+
+    /// The last try got as far as sending the request.
+    fn went_out(&self) -> bool {
+        self.request.upstream.tries.last().is_some_and(|tried| tried.connected.is_some())
     }
 
     /// The client closed before it had its answer.
@@ -247,7 +274,8 @@ impl<'c> Exchange<'c> {
         if destination.upstream.is_some() || no_peer == NoPeer::Unavailable {
             let unpicked = Some(Arc::from(group.spec.name.as_bytes()));
             let nobody = Try::new(Address::unix(""));
-            self.request.upstream.tries.push(Try { unpicked, status: 502, ..nobody });
+            let ended = Some(nobody.began);
+            self.request.upstream.push(Try { unpicked, status: 502, ended, ..nobody });
         }
         match no_peer {
             NoPeer::Unavailable => {
@@ -258,36 +286,36 @@ impl<'c> Exchange<'c> {
         Err(Reply::Status(502))
     }
 
-    /// One try. An error says why, whether the connection was a kept one, and whether anything of the
-    /// request went out.
-    async fn attempt(
+    /// One try, on a connection that was kept unless it has to be a `fresh` one.
+    async fn attempt<'a>(
         &mut self,
-        destination: &Destination<'c>,
+        destination: &Destination<'a>,
         picked: Picked,
-        head: &[u8],
-        upload: Upload,
-        (upgrade, tie): (bool, Option<Tie<'c>>),
-    ) -> Result<Asked<'c>, (Failure, bool, bool)> {
+        upload: &'a mut Upload,
+        (upgrade, tie): (bool, Option<Tie<'a>>),
+        fresh: bool,
+    ) -> Result<Asked<'a>, (Failure, Picked)> {
         let group = &destination.group;
-        self.request.upstream.tries.push(Try::new(picked.address.clone()));
-        let kept = if upgrade { None } else { self.worker.pool.take(group, &picked.address) };
+        self.request.upstream.push(Try::new(picked.address.clone()));
+        let user = self.pool_user();
+        let kept = if fresh { None } else { self.worker.pool.take(group, &picked.address, user) };
         let reused = kept.is_some();
         let connection = match kept {
-            Some(connection) => Ok(connection),
-            None => self.connect(&picked.address).await,
-        };
-        let connection = match connection {
-            Ok(connection) => connection,
-            Err(failure) => {
-                // Its name may have moved.
-                if group.server_of(picked.id).is_some_and(|server| group.hurry(server)) {
-                    self.worker.shared.names.notify_one();
+            Some(connection) => connection,
+            None => match self.connect(&picked.address, upload.is_read()).await {
+                Ok(connection) => connection,
+                Err(failure) => {
+                    // Its name may have moved.
+                    if group.server_of(picked.id).is_some_and(|server| group.hurry(server)) {
+                        self.worker.shared.names.notify_one();
+                    }
+                    return Err((failure, picked));
                 }
-                self.failed(group, &picked, &failure, head);
-                return Err((failure, false, false));
-            }
+            },
         };
         self.last_try(|tried| tried.connected = Some(now()));
+        // What an earlier peer answered does not count any more.
+        self.request.upstream.head.clear();
         let mut asked = Asked {
             connection,
             group: group.clone(),
@@ -300,36 +328,48 @@ impl<'c> Exchange<'c> {
             tie,
             has_uri: destination.uri.is_some(),
         };
-        match self.ask(&mut asked, head).await {
+        match self.ask(&mut asked).await {
             Ok(()) => Ok(asked),
             Err(failure) => {
-                let stale = reused && matches!(failure, Failure::Error(_));
-                if stale {
-                    group.release(asked.picked.id, Outcome::Abandoned);
-                    let status = failure.status();
-                    self.end_try(status);
-                } else {
-                    if matches!(failure, Failure::Client(_) | Failure::Gone) {
-                        self.learn(&asked, Moment::Release);
-                    }
-                    self.failed(group, &asked.picked, &failure, head);
+                if matches!(failure, Failure::Client(_) | Failure::Gone) {
+                    self.learn(&asked, Moment::Release);
                 }
-                let sent = self.request.upstream.tries.last().is_some_and(|tried| tried.sent > 0);
                 self.worker.give_back_buffer(asked.buffer);
-                Err((failure, reused, sent))
+                let failure = match failure {
+                    Failure::Error(message) if reused && asked.received == 0 => Failure::Stale(message),
+                    failure => failure,
+                };
+                Err((failure, asked.picked))
             }
         }
     }
 
-    async fn connect(&mut self, address: &Address) -> Result<Connection, Failure> {
-        let limit = self.settings.proxy.connect_timeout.value;
-        match self.client.timer.within(limit, net::connect(address, None)).await {
-            Err(Elapsed) => Err(Failure::Timeout("connecting to upstream")),
-            Ok(Err(error)) => {
-                let message = format!("connect() failed ({}) while connecting to upstream", numbered(&error));
-                Err(Failure::Error(message))
+    /// Opens a connection; meanwhile a client whose request `is_read` may leave.
+    async fn connect(&mut self, address: &Address, is_read: bool) -> Result<Connection, Failure> {
+        let proxy = &self.settings.proxy;
+        let limit = proxy.connect_timeout.value;
+        let watches = is_read && !proxy.ignore_client_abort;
+        let client = &mut *self.client;
+        let mut patience = Patience::new();
+        let mut connecting = pin!(net::connect(address, None));
+        let outcome = poll_fn(|cx| {
+            if let Poll::Ready(outcome) = connecting.as_mut().poll(cx) {
+                return Poll::Ready(Ok(outcome));
             }
-            Ok(Ok(stream)) => {
+            if watches && poll_gone(client, cx).is_ready() {
+                return Poll::Ready(Err(Failure::Gone));
+            }
+            let elapsed = patience.poll(cx, &mut client.timer, limit, 0);
+            elapsed.map(|Elapsed| Err(Failure::Timeout("connecting to upstream")))
+        });
+        match outcome.await? {
+            Err(error) => {
+                // nginx names a socket's path where connect() itself failed, as it does for those.
+                let to = if address.ip().is_none() { format!(" to {address}") } else { String::new() };
+                let doing = "while connecting to upstream";
+                Err(Failure::Error(format!("connect(){to} failed ({}) {doing}", numbered(&error))))
+            }
+            Ok(stream) => {
                 // A socket that cannot be told so is slower for small writes, and works.
                 let _ = stream.set_nodelay();
                 Ok(Connection::new(stream))
@@ -340,13 +380,13 @@ impl<'c> Exchange<'c> {
     /// Notes a failed try of sending `head`, tells the log and the group.
     fn failed(&mut self, group: &Group, picked: &Picked, failure: &Failure, head: &[u8]) {
         let outcome = match failure {
-            Failure::Client(_) | Failure::Gone => Outcome::Abandoned,
+            Failure::Client(_) | Failure::Gone | Failure::Stale(_) => Outcome::Abandoned,
             Failure::Status(403 | 404) => Outcome::Success,
             _ => Outcome::Failure,
         };
         group.release(picked.id, outcome);
         match failure {
-            Failure::Error(message) | Failure::InvalidHeader(message) => {
+            Failure::Error(message) | Failure::Stale(message) | Failure::InvalidHeader(message) => {
                 let hint = self.handshake_hint(failure, head);
                 self.report(Level::Error, format_args!("{message}{hint}"));
             }

@@ -113,7 +113,7 @@ impl Patience {
 pub enum WriteError {
     /// The peer took nothing for as long as it may.
     Timeout,
-    Io(io::Error),
+    Io,
 }
 
 /// Reads once and appends what there was; 0 is the end.
@@ -157,8 +157,7 @@ pub async fn write_all(
         let write = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, bytes));
         match timer.within(limit, write).await {
             Err(Elapsed) => return Err(WriteError::Timeout),
-            Ok(Err(error)) => return Err(WriteError::Io(error)),
-            Ok(Ok(0)) => return Err(WriteError::Io(io::ErrorKind::WriteZero.into())),
+            Ok(Err(_) | Ok(0)) => return Err(WriteError::Io),
             Ok(Ok(count)) => {
                 *written += count as u64;
                 bytes = &bytes[count..];

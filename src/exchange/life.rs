@@ -38,8 +38,11 @@ pub struct Exchange<'c> {
     /// A rewrite has changed the URI, so that another location may be right.
     pub uri_changed: bool,
     uri_changes: u32,
-    /// An error page is being made for what this location answered: another error has nginx's own page.
+    /// An error page is being made for what this location answered.
     error_page: Option<LocationId>,
+    /// That location, or one an error page led to, has `recursive_error_pages off`: another error has
+    /// nginx's own page.
+    last_page: bool,
     /// Header lines of an upstream that go out with the answer of another location.
     pub carried: Vec<u8>,
     /// The status that an error page is to be sent with.
@@ -75,6 +78,7 @@ impl<'c> Exchange<'c> {
             uri_changed: false,
             uri_changes: MAX_URI_CHANGES + 1,
             error_page: None,
+            last_page: false,
             carried: Vec::new(),
             status_override: None,
             settings,
@@ -267,12 +271,13 @@ impl<'c> Exchange<'c> {
             _ => return Err(reply),
         };
         self.forget_persistence(status);
-        if self.error_page.is_some() && !self.settings.error_page.recursive {
+        if self.last_page {
             return Err(reply);
         }
         let settings = self.settings;
         let Some(page) = settings.error_page.page(status) else { return Err(reply) };
         self.error_page.get_or_insert(self.location);
+        self.last_page = !settings.error_page.recursive;
         self.count_change()?;
         self.status_override = match page.overwrite {
             None => Some(status),

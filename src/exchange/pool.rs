@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::model::LocationId;
 use crate::net::{Address, Stream, now};
 use crate::upstream::{Group, Keepalive};
+
+use super::life::Exchange;
 
 /// Idle connections, the one used last in front.
 #[derive(Default)]
@@ -18,8 +21,16 @@ pub struct Pool {
 struct Idle {
     group: Arc<Group>,
     address: Address,
+    user: User,
     connection: Connection,
     since: Instant,
+}
+
+/// Who uses a connection: a location of a configuration. With `keepalive … local` nobody else gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    pub generation: u64,
+    pub location: LocationId,
 }
 
 /// A connection to a peer.
@@ -27,6 +38,13 @@ pub struct Connection {
     pub stream: Stream,
     pub requests: u64,
     pub opened: Instant,
+}
+
+impl Exchange<'_> {
+    /// Who this is among those that use kept connections.
+    pub fn pool_user(&self) -> User {
+        User { generation: self.live.generation, location: self.location }
+    }
 }
 
 impl Connection {
@@ -37,12 +55,16 @@ impl Connection {
 
 impl Pool {
     /// A connection to a peer of this group that is still open.
-    pub fn take(&self, group: &Arc<Group>, address: &Address) -> Option<Connection> {
+    pub fn take(&self, group: &Arc<Group>, address: &Address, user: User) -> Option<Connection> {
         let keepalive = &group.spec.keepalive;
         let now = now();
         let mut idle = self.idle.borrow_mut();
         loop {
-            let same = |kept: &Idle| Arc::ptr_eq(&kept.group, group) && kept.address == *address;
+            let same = |kept: &Idle| {
+                Arc::ptr_eq(&kept.group, group)
+                    && kept.address == *address
+                    && (!keepalive.local || kept.user == user)
+            };
             let at = idle.iter().position(same)?;
             let found = idle.remove(at)?;
             if now.duration_since(found.since) < keepalive.timeout && is_quiet(&found.connection.stream) {
@@ -52,11 +74,11 @@ impl Pool {
     }
 
     /// Keeps a connection whose last exchange ended cleanly, if its group wants that.
-    pub fn keep(&self, group: Arc<Group>, address: Address, connection: Connection) {
+    pub fn keep(&self, group: Arc<Group>, address: Address, user: User, connection: Connection) {
         let Keepalive { connections, requests, time, .. } = group.spec.keepalive;
         let now = now();
         let age = now.duration_since(connection.opened);
-        if connections == 0 || connection.requests >= requests || age >= time {
+        if connections == 0 || connection.requests >= requests || age > time {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -67,7 +89,7 @@ impl Pool {
         {
             idle.remove(oldest);
         }
-        idle.push_front(Idle { group, address, connection, since: now });
+        idle.push_front(Idle { group, address, user, connection, since: now });
     }
 
     /// Closes what has idled for too long, was closed by its peer, or belongs to a group that only

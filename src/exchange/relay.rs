@@ -17,29 +17,16 @@ use super::body::{BodyTrouble, poll_gone};
 use super::download::{Broken, Download};
 use super::forward::{Asked, Failure};
 use super::head::{self, Head, Length};
-use super::io::{Elapsed, Patience, WriteError, poll_fill, write_all};
+use super::io::{Elapsed, Patience, poll_fill};
 use super::life::Exchange;
 use super::sticky::Moment;
 use super::upload::{Stopped, Waits, refusal};
 
 impl Exchange<'_> {
     /// Sends the request and waits for the head of an answer, which is in `request.upstream.head` then.
-    pub async fn ask(&mut self, asked: &mut Asked<'_>, head: &[u8]) -> Result<(), Failure> {
-        let limit = self.settings.proxy.send_timeout.value;
+    pub async fn ask(&mut self, asked: &mut Asked<'_>) -> Result<(), Failure> {
         asked.connection.requests += 1;
-        let mut sent = 0;
-        let stream = &mut asked.connection.stream;
-        let outcome = write_all(stream, &mut self.client.timer, limit, head, &mut sent).await;
-        self.last_try(|tried| tried.sent += sent);
-        match outcome {
-            Err(WriteError::Timeout) => return Err(Failure::Timeout("sending request to upstream")),
-            Err(WriteError::Io(error)) => {
-                let message =
-                    format!("writev() failed ({}) while sending request to upstream", numbered(&error));
-                return Err(Failure::Error(message));
-            }
-            Ok(()) => {}
-        }
+        self.await_answer(asked).await?;
         loop {
             let most = self.settings.proxy.buffer_size;
             match parse_response(&asked.buffer, most, &mut self.request.upstream.head) {
@@ -55,6 +42,8 @@ impl Exchange<'_> {
                 }
                 Ok(ParsedResponse::Http09) => return self.http09_came(asked),
                 Err(error) => {
+                    // nginx reads no more than it has room for.
+                    self.last_try(|tried| tried.received = tried.received.min(most as u64));
                     let message = format!("{error} while reading response header from upstream");
                     return Err(Failure::InvalidHeader(message));
                 }
@@ -83,19 +72,25 @@ impl Exchange<'_> {
         self.head_came(9)
     }
 
-    /// Waits for more of an answer; meanwhile the rest of the body goes out, and the client may leave.
+    /// Waits for more of an answer; meanwhile the rest of the request goes out, and the client may leave.
     async fn await_answer(&mut self, asked: &mut Asked<'_>) -> Result<(), Failure> {
         let settings = self.settings;
         let mut patience = Patience::new();
         let mut sent = 0;
-        let mut upstream_takes = true;
+        let mut refused = None;
         let body = &mut self.body;
         let client = &mut *self.client;
         let outcome = poll_fn(|cx| {
             let stream = &mut asked.connection.stream;
-            if upstream_takes && !asked.upload.is_done() {
+            if refused.is_none() && !asked.upload.is_done() {
                 match asked.upload.poll(cx, body, client, stream, &mut sent) {
-                    Poll::Ready(Err(Stopped::Upstream)) => upstream_takes = false,
+                    // It may have answered all the same.
+                    Poll::Ready(Err(Stopped::Upstream(error))) => {
+                        refused = Some(format!(
+                            "writev() failed ({}) while sending request to upstream",
+                            numbered(&error)
+                        ));
+                    }
                     Poll::Ready(Err(Stopped::Client(BodyTrouble::Cut | BodyTrouble::Io))) => {
                         return Poll::Ready(Err(Failure::Gone));
                     }
@@ -109,22 +104,23 @@ impl Exchange<'_> {
                 Poll::Ready(Ok(0)) => {
                     let message =
                         "upstream prematurely closed connection while reading response header from upstream";
-                    return Poll::Ready(Err(Failure::Error(message.to_owned())));
+                    let message = refused.take().unwrap_or_else(|| message.to_owned());
+                    return Poll::Ready(Err(Failure::Error(message)));
                 }
                 Poll::Ready(Ok(count)) => {
                     asked.received += count as u64;
                     return Poll::Ready(Ok(()));
                 }
                 Poll::Ready(Err(error)) => {
-                    let message = format!(
-                        "recv() failed ({}) while reading response header from upstream",
-                        numbered(&error)
-                    );
+                    let message = refused.take().unwrap_or_else(|| {
+                        let doing = "while reading response header from upstream";
+                        format!("recv() failed ({}) {doing}", numbered(&error))
+                    });
                     return Poll::Ready(Err(Failure::Error(message)));
                 }
                 Poll::Pending => {}
             }
-            let uploading = upstream_takes && !asked.upload.is_done();
+            let uploading = refused.is_none() && !asked.upload.is_done();
             if !uploading && !settings.proxy.ignore_client_abort && poll_gone(client, cx).is_ready() {
                 return Poll::Ready(Err(Failure::Gone));
             }
@@ -144,7 +140,11 @@ impl Exchange<'_> {
             patience.poll(cx, &mut client.timer, limit, moved).map(|Elapsed| Err(late))
         })
         .await;
-        self.last_try(|tried| tried.sent += sent);
+        let received = asked.received;
+        self.last_try(|tried| {
+            tried.sent += sent;
+            tried.received = received;
+        });
         outcome
     }
 
@@ -230,7 +230,8 @@ impl Exchange<'_> {
                 asked.group.release(asked.picked.id, Outcome::Success);
                 self.worker.give_back_buffer(asked.buffer);
                 if persists {
-                    self.worker.pool.keep(asked.group, asked.picked.address, asked.connection);
+                    let user = self.pool_user();
+                    self.worker.pool.keep(asked.group, asked.picked.address, user, asked.connection);
                 }
                 Ok(Done::Replied)
             }

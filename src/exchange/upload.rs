@@ -1,5 +1,7 @@
-//! A request's body on its way to the upstream, while the upstream may already answer.
+//! A request on its way to the upstream: its head, and its body as it comes from the client, while the upstream
+//! may already answer.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -12,14 +14,18 @@ use super::answer::Reply;
 use super::body::{Body, BodyTrouble};
 use super::connection::Client;
 
-/// What of a body still has to go out.
+/// What of a request still has to go out, and what went out and may have to go out once more.
 pub struct Upload {
     chunked: bool,
-    /// Framed bytes that were read from the client and are not written yet.
-    pending: Vec<u8>,
+    /// The head, and framed bytes that were read from the client.
+    bytes: Vec<u8>,
     written: usize,
-    /// The last byte is in `pending` or gone.
+    /// The last byte is in `bytes` or gone.
     read: bool,
+    /// `bytes` begins with the request's first byte: it can be sent to another peer.
+    whole: bool,
+    /// How long `bytes` may become for that.
+    most: usize,
 }
 
 /// What an upload waits for.
@@ -36,47 +42,75 @@ pub enum Waits {
 pub enum Stopped {
     Client(BodyTrouble),
     /// The upstream takes no more; it may have answered all the same.
-    Upstream,
+    Upstream(io::Error),
 }
 
 impl Upload {
-    pub fn new(body: &Body, pass: bool) -> Upload {
-        let none = !pass || body.is_done();
+    /// A request with this `head`; of its body, unless it is not to be passed, `most` bytes are kept for
+    /// another peer (`client_body_buffer_size`).
+    pub fn new(head: Vec<u8>, body: &Body, pass: bool, most: usize) -> Upload {
         Upload {
             chunked: matches!(body.framing(), Framing::Chunked),
-            pending: Vec::new(),
+            most: head.len().saturating_add(most),
+            bytes: head,
             written: 0,
-            read: none,
+            read: !pass || body.is_done(),
+            whole: true,
         }
-    }
-
-    /// For a try after the first: the body went with the head, all of it.
-    pub fn nothing() -> Upload {
-        Upload { chunked: false, pending: Vec::new(), written: 0, read: true }
-    }
-
-    /// Nothing is left to send.
-    pub fn is_done(&self) -> bool {
-        self.read && self.written == self.pending.len()
     }
 
     /// Puts what has come of the body already behind the head, so that both go out in one write.
-    pub fn begin(&mut self, body: &mut Body, client: &mut Client, head: &mut Vec<u8>) -> Result<(), Reply> {
+    pub fn begin(&mut self, body: &mut Body, client: &mut Client) -> Result<(), Reply> {
         if self.read || client.unread().is_empty() {
             return Ok(());
         }
-        let chunked = self.chunked;
-        let done = body.decode(client, &mut |data| frame(data, chunked, head)).map_err(refusal)?;
+        let (chunked, bytes) = (self.chunked, &mut self.bytes);
+        let done = body.decode(client, &mut |data| frame(data, chunked, bytes)).map_err(refusal)?;
         if done {
-            self.end(head);
+            self.end();
         }
         Ok(())
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
+    /// The head with what is there of the body; nothing where it had to be forgotten.
+    pub fn head(&self) -> &[u8] {
+        if self.whole { &self.bytes } else { b"" }
+    }
+
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Nothing is left to send.
+    pub fn is_done(&self) -> bool {
+        self.read && self.written == self.bytes.len()
+    }
+
+    /// The client has sent all of it.
+    pub fn is_read(&self) -> bool {
+        self.read
+    }
+
+    /// Nothing of it was forgotten: it can be sent to another peer.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Begins anew, for another peer.
+    pub fn rewind(&mut self) {
+        debug_assert!(self.whole, "what was forgotten cannot be sent again");
+        self.written = 0;
+    }
+
+    /// Keeps nothing any more: this peer's answer is the one that counts.
+    pub fn settle(&mut self) {
+        self.whole = false;
+    }
+
+    fn end(&mut self) {
         self.read = true;
         if self.chunked {
-            out.extend_from_slice(body::LAST_CHUNK);
+            self.bytes.extend_from_slice(body::LAST_CHUNK);
         }
     }
 
@@ -90,33 +124,35 @@ impl Upload {
         moved: &mut u64,
     ) -> Poll<Result<(), Stopped>> {
         loop {
-            while self.written < self.pending.len() {
-                let rest = &self.pending[self.written..];
+            while self.written < self.bytes.len() {
+                let rest = &self.bytes[self.written..];
                 match ready!(Pin::new(&mut *upstream).poll_write(cx, rest)) {
-                    Ok(count) if count > 0 => {
+                    Ok(0) => return Poll::Ready(Err(Stopped::Upstream(io::ErrorKind::WriteZero.into()))),
+                    Ok(count) => {
                         self.written += count;
                         *moved += count as u64;
                     }
-                    _ => return Poll::Ready(Err(Stopped::Upstream)),
+                    Err(error) => return Poll::Ready(Err(Stopped::Upstream(error))),
                 }
             }
-            self.pending.clear();
-            self.written = 0;
             if self.read {
                 return Poll::Ready(Ok(()));
             }
-            let (chunked, pending) = (self.chunked, &mut self.pending);
-            let done = ready!(body.poll_read(client, cx, |data| frame(data, chunked, pending)));
+            self.whole &= self.bytes.len() < self.most;
+            if !self.whole {
+                self.bytes.clear();
+                self.written = 0;
+            }
+            let (chunked, bytes) = (self.chunked, &mut self.bytes);
+            let done = ready!(body.poll_read(client, cx, |data| frame(data, chunked, bytes)));
             if done.map_err(Stopped::Client)? {
-                let mut pending = std::mem::take(&mut self.pending);
-                self.end(&mut pending);
-                self.pending = pending;
+                self.end();
             }
         }
     }
 
     pub fn waits_for(&self) -> Waits {
-        if self.written < self.pending.len() { Waits::Upstream } else { Waits::Client }
+        if self.written < self.bytes.len() { Waits::Upstream } else { Waits::Client }
     }
 }
 

@@ -21,6 +21,11 @@ const ROWS: &[Row<Written>] = &[
         set: |w, call| w.absolute_redirect = Some(call.flag(0)),
     },
     Row {
+        name: "client_body_buffer_size",
+        doc: "How much of a request's body is kept for another upstream, should one fail.",
+        set: |w, call| w.body_buffer_size = Some(call.size(0) as usize),
+    },
+    Row {
         name: "client_body_timeout",
         doc: "How long to wait for the next bytes of a request's body.",
         set: |w, call| w.body_timeout = Some(call.set_time(0)),
@@ -147,6 +152,7 @@ pub enum Tokens {
 #[derive(Default)]
 pub struct Written {
     absolute_redirect: Option<bool>,
+    body_buffer_size: Option<usize>,
     body_timeout: Option<Set<Duration>>,
     header_buffer_size: Option<usize>,
     header_timeout: Option<Set<Duration>>,
@@ -173,6 +179,8 @@ pub struct Written {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub absolute_redirect: bool,
+    /// Bytes of a body that are kept until an upstream has answered.
+    pub body_buffer_size: usize,
     pub body_timeout: Set<Duration>,
     pub header_timeout: Set<Duration>,
     /// 0 is no limit.
@@ -199,6 +207,7 @@ impl Default for Settings {
         let minute = Duration::from_secs(60);
         Settings {
             absolute_redirect: true,
+            body_buffer_size: 16 * 1024,
             body_timeout: Set::default_of(minute),
             header_timeout: Set::default_of(minute),
             max_body_size: 1024 * 1024,
@@ -227,6 +236,7 @@ impl Written {
         let time = |own: &Option<Set<Duration>>, outer: &Set<Duration>| own.as_ref().unwrap_or(outer).clone();
         Settings {
             absolute_redirect: self.absolute_redirect.unwrap_or(outer.absolute_redirect),
+            body_buffer_size: self.body_buffer_size.unwrap_or(outer.body_buffer_size),
             body_timeout: time(&self.body_timeout, &outer.body_timeout),
             header_timeout: time(&self.header_timeout, &outer.header_timeout),
             max_body_size: self.max_body_size.unwrap_or(outer.max_body_size),

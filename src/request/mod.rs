@@ -106,6 +106,8 @@ pub struct Reply {
 #[derive(Default)]
 pub struct Upstream {
     pub tries: Vec<Try>,
+    /// The next try is the first of another location's.
+    redirected: bool,
     /// The head of the answer that counts.
     pub head: ResponseHead,
     /// Whether `head` holds one.
@@ -117,12 +119,27 @@ pub struct Upstream {
     pub port: Vec<u8>,
 }
 
+impl Upstream {
+    /// What is tried from now on is about another location's upstream, if anything was tried before.
+    pub fn begin(&mut self) {
+        self.redirected = !self.tries.is_empty();
+    }
+
+    /// Begins a try.
+    pub fn push(&mut self, tried: Try) {
+        let redirected = std::mem::take(&mut self.redirected);
+        self.tries.push(Try { redirected, ..tried });
+    }
+}
+
 /// One try to have a request answered by one peer.
 #[derive(Clone, Debug)]
 pub struct Try {
     pub peer: Address,
     /// The name of the upstream group where no peer could be picked.
     pub unpicked: Option<Arc<[u8]>>,
+    /// It is the first after an internal redirect, to another location's upstream.
+    pub redirected: bool,
     pub status: u16,
     pub began: Instant,
     pub connected: Option<Instant>,
@@ -141,6 +158,7 @@ impl Try {
         Try {
             peer,
             unpicked: None,
+            redirected: false,
             status: 0,
             began: now(),
             connected: None,
@@ -317,6 +335,7 @@ impl Reply {
 impl Upstream {
     fn reset(&mut self) {
         self.tries.clear();
+        self.redirected = false;
         self.head.clear();
         self.answered = false;
         self.cookies.clear();

@@ -129,7 +129,7 @@ impl Group {
         self.due().filter(|(_, due)| *due <= now).map(|(server, _)| server).collect()
     }
 
-    /// The names that may be looked up again because peers fail: not more often than [`RESOLVE_RETRY`] each,
+    /// The names that may be looked up again because peers fail: not more often than `RESOLVE_RETRY` each,
     /// however many requests fail.
     pub fn stale(&self) -> Vec<usize> {
         let now = Instant::now();

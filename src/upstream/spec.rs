@@ -143,6 +143,8 @@ pub enum Endpoint {
 pub struct Keepalive {
     /// Idle ones a worker keeps.
     pub connections: usize,
+    /// Only the location gets a connection that had it before.
+    pub local: bool,
     pub requests: u64,
     pub time: Duration,
     pub timeout: Duration,
@@ -152,6 +154,7 @@ impl Default for Keepalive {
     fn default() -> Keepalive {
         Keepalive {
             connections: 32,
+            local: true,
             requests: 1000,
             time: Duration::from_secs(3600),
             timeout: Duration::from_secs(60),

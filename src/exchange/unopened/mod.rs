@@ -127,10 +127,10 @@ impl Exchange<'_> {
         }
         let pass = At(self.pass_place());
         match (failure, connected) {
-            (Failure::Error(_), false) => {
+            (Failure::Error(_) | Failure::Stale(_), false) => {
                 format!(": no WebSocket opens before something listens where proxy_pass{pass} points")
             }
-            (Failure::Error(_), true) => {
+            (Failure::Error(_) | Failure::Stale(_), true) => {
                 format!(
                     ": it closed on a WebSocket handshake; a server that expects TLS where proxy_pass{pass} \
 points does so"

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::diagnostics::Diagnostic;
 use crate::features::{Call, resolver};
 use crate::source::Span;
-use crate::upstream::{Endpoint, GroupSpec, MOST_RING_WEIGHT, Method, ServerSpec};
+use crate::upstream::{Endpoint, GroupSpec, Keepalive, MOST_RING_WEIGHT, Method, ServerSpec};
 
 use super::server::{address, known};
 use super::sticky::Kind;
@@ -186,5 +186,7 @@ pub fn implicit(host: String, port: Option<u16>, endpoint: Endpoint) -> GroupSpe
         None => host.clone(),
     };
     let servers = vec![ServerSpec::new(text.clone(), endpoint)];
-    GroupSpec { port, ..GroupSpec::new(text, host, servers) }
+    // nginx keeps connections for groups that have a block (`ngx_http_upstream_keepalive_init`).
+    let keepalive = Keepalive { connections: 0, ..Keepalive::default() };
+    GroupSpec { port, keepalive, ..GroupSpec::new(text, host, servers) }
 }

@@ -24,8 +24,12 @@ const ROWS: &[Row<Written>] = &[
     methods::IP_HASH,
     Row {
         name: "keepalive",
-        doc: "How many idle connections to the group a worker keeps; 0 keeps none.",
-        set: |w, call| w.keepalive.connections = call.number(0) as usize,
+        doc: "How many idle connections to the group a worker keeps; 0 keeps none. With local, each only for the \
+              location that opened it.",
+        set: |w, call| {
+            w.keepalive.connections = call.number(0) as usize;
+            w.keepalive.local = call.args().len() > 1;
+        },
     },
     Row {
         name: "keepalive_requests",

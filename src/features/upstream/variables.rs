@@ -39,7 +39,7 @@ pub const PREFIXES: &[PrefixVariable] = &[
 fn list(request: &Request, out: &mut Vec<u8>, entry: fn(&Try, &mut Vec<u8>)) -> bool {
     for (at, tried) in request.upstream.tries.iter().enumerate() {
         if at > 0 {
-            out.extend_from_slice(b", ");
+            out.extend_from_slice(if tried.redirected { b" : " } else { b", " });
         }
         entry(tried, out);
     }

@@ -13,7 +13,7 @@ mod cases;
 mod run;
 mod script;
 mod sites;
-mod transcript;
+pub mod transcript;
 
 use std::{env, fs, path::Path};
 

@@ -58,6 +58,8 @@ impl Answer {
 #[derive(Debug, Clone)]
 pub struct Received {
     pub message: Message,
+    /// Which of the upstream's connections it came on, in the order they were opened, from 1.
+    pub connection: usize,
     /// Why the rest of it never came, when it did not.
     pub cut: Option<String>,
     /// What came behind it on the same connection, once the upstream had switched to echoing.
@@ -141,20 +143,21 @@ impl Drop for Origin {
 
 impl Shared {
     fn accept(self: &Arc<Shared>, listener: &Listener) {
-        while let Ok(stream) = listener.accept() {
+        for connection in 1.. {
+            let Ok(stream) = listener.accept() else { return };
             let Ok(handle) = stream.try_clone() else { return };
             let thread = thread::spawn({
                 let shared = self.clone();
-                move || shared.converse(stream)
+                move || shared.converse(stream, connection)
             });
             self.connections.lock().unwrap().push((handle, thread));
         }
     }
 
-    fn converse(&self, stream: Stream) {
+    fn converse(&self, stream: Stream, connection: usize) {
         let mut reader = Reader::new(stream);
         while let Ok(Some(message)) = reader.head() {
-            match self.answer(&mut reader, message) {
+            match self.answer(&mut reader, message, connection) {
                 Ok(true) => {}
                 _ => break,
             }
@@ -163,14 +166,14 @@ impl Shared {
     }
 
     /// Reads the rest of a request, records it and answers. Says whether another may follow.
-    fn answer(&self, reader: &mut Reader, mut message: Message) -> io::Result<bool> {
+    fn answer(&self, reader: &mut Reader, mut message: Message, connection: usize) -> io::Result<bool> {
         let answer = self.next_answer();
         let read = if answer.early { Ok(()) } else { read_body(reader, &mut message) };
         let keep = !wants_close(&message);
         let cut = read.as_ref().err().map(io::Error::to_string);
         let index = {
             let mut received = self.received.lock().unwrap();
-            received.push(Received { message, cut, behind: Vec::new(), ended: false });
+            received.push(Received { message, connection, cut, behind: Vec::new(), ended: false });
             received.len() - 1
         };
         read?;

@@ -1,5 +1,12 @@
 //! Requests that may go to another peer, and those that must not.
 
+mod bodies;
+mod conditions;
+mod kept;
+mod lists;
+mod scene;
+mod timeouts;
+
 use crate::support::{
     client::Client,
     origin::{Answer, Origin, Then},
