@@ -54,7 +54,9 @@ fn with_worker<T: Send + 'static>(
 ) -> T {
     let listen = folder.join("listen");
     let text = format!(
-        "events {{}} http {{ access_log {}/access.log; server {{ listen unix:{}; {locations} }} }}",
+        "events {{}} http {{ access_log {}/access.log; upstream up {{ server unix:{}/up; }}
+            server {{ listen unix:{}; {locations} }} }}",
+        folder.display(),
         folder.display(),
         listen.display()
     );
@@ -123,9 +125,9 @@ fn a_request_that_is_passed_on() {
     let folder = tempfile::tempdir().unwrap();
     let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
     upstream(&folder.path().join("up"), answer);
-    let pass = format!("location / {{ proxy_pass http://unix:{}/up; }}", folder.path().display());
+    let pass = "location / { proxy_pass http://up; }";
     let request = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.org\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
-    few(allocations_of(folder.path(), &pass, request, b"hello"));
+    few(allocations_of(folder.path(), pass, request, b"hello"));
 }
 
 #[test]
