@@ -20,6 +20,8 @@ const CONDITIONS: &[(&str, NextUpstream)] = &[
     ("http_429", NextUpstream(1 << 10)),
     // Means a cached answer: there is no cache, so it never comes about.
     ("updating", NextUpstream(1 << 11)),
+    // Means an address that `proxy_allow_upstream` of NGINX Plus refuses: nothing here does.
+    ("denied", NextUpstream(1 << 12)),
     ("off", NextUpstream(1 << 15)),
 ];
 

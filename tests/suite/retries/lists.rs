@@ -1,7 +1,10 @@
 //! What stands in the lists of `$upstream_` variables, and what ends the tries.
 
 use super::scene::{Scene, get, post};
-use crate::support::origin::{Answer, Then};
+use crate::support::{
+    origin::{Answer, Then},
+    server::Kind,
+};
 
 fn alike(site: &str, upstreams: Vec<Vec<Answer>>, requests: Vec<Vec<u8>>) {
     Scene { site: site.to_owned(), upstreams, requests, at_once: false }.alike();
@@ -119,4 +122,15 @@ server {
     let first = Answer::new("HTTP/1.1 500 No\r\nA: first\r\nContent-Length: 0\r\n\r\n").then(Then::Close);
     let dies = Answer::new("").then(Then::Close);
     alike(site, vec![vec![first], vec![dies]], ["/1", "/2", "/page", "/4"].map(get).to_vec());
+}
+
+/// Debian's nginx does not know the word yet.
+#[test]
+fn a_condition_that_never_comes_about_leaves_the_others_as_they_are() {
+    let site = "
+upstream two { server @TCP1@; server @TCP2@; }
+server { listen @LISTEN@; location / { proxy_next_upstream http_503 denied; proxy_pass http://two; } }";
+    let upstreams = vec![vec![status("503 Busy")], vec![status("200 OK")]];
+    let scene = Scene { site: site.to_owned(), upstreams, requests: vec![get("/")], at_once: false };
+    assert!(scene.play(Kind::Wsproxy).text.contains("GET / 200 [@TCP1@, @TCP2@] [503, 200]"));
 }
