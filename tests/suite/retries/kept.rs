@@ -127,7 +127,7 @@ fn an_address_that_is_no_group_keeps_none() {
 fn a_connection_that_is_local_is_for_its_location_only() {
     let locations = "location /a { proxy_pass http://one; } location /b { proxy_pass http://one; }";
     for (keepalive, expected) in [
-        ("", ["1", "1", "2", "2", "1"]),
+        ("# Nothing of keepalive.\n", ["1", "1", "2", "2", "1"]),
         ("keepalive 4 local;", ["1", "1", "2", "2", "1"]),
         ("keepalive 4;", ["1", "1", "1", "1", "1"]),
         ("keepalive 1 local;", ["1", "1", "2", "2", "3"]),
