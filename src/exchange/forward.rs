@@ -150,15 +150,18 @@ impl<'c> Exchange<'c> {
         let mut again = None;
         loop {
             let fresh = again.is_some();
-            let mut learnt = None;
-            let sid = server_id(tie.as_ref(), group, wish.sid, &mut learnt);
             let picked = match again.take() {
                 Some(picked) => picked,
-                None => self.pick(destination, &Wish { sid, ..*wish }, &mut round).await?,
+                None => {
+                    let mut learnt = None;
+                    let sid = server_id(tie.as_ref(), group, wish.sid, &mut learnt);
+                    let picked = self.pick(destination, &Wish { sid, ..*wish }, &mut round).await?;
+                    if let Some(tie) = &tie {
+                        self.set_sticky_cookie(tie, &picked);
+                    }
+                    picked
+                }
             };
-            if let Some(tie) = &tie {
-                self.set_sticky_cookie(tie, &picked);
-            }
             let attempt = self.attempt(destination, picked, upload, (upgrade, tie), fresh).await;
             let (failure, picked) = match attempt {
                 Ok(asked) => match self.other_peer_for(&tries, asked.upload) {

@@ -1,5 +1,6 @@
 //! The door: peers are picked here, given back, and given their addresses.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::net::Address;
@@ -23,6 +24,10 @@ pub struct Group {
     /// What `sticky learn` has learnt.
     pub sessions: Option<Arc<Sessions>>,
     pub(super) names: Names,
+    /// How many peers are not `down`: asked for each request, so it needs no lock.
+    tries: AtomicUsize,
+    /// Counts how often addresses have come.
+    changes: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -33,8 +38,6 @@ struct State {
     gone: Vec<(Peer, Card)>,
     /// Another configuration's group has taken over, and counts what is open through this one.
     replaced: bool,
-    /// Counts how often addresses have come.
-    changes: u64,
 }
 
 /// A peer to try, until it is released.
@@ -75,7 +78,7 @@ impl Group {
                 group.set(&mut state, server, &found);
             }
         }
-        state.settle(&group.spec);
+        group.settle(&mut state);
         drop(state);
         group
     }
@@ -98,7 +101,7 @@ impl Group {
             group.set(&mut state, server, &found);
         }
         state.forget_gone();
-        state.settle(&group.spec);
+        group.settle(&mut state);
         drop(state);
         old.replaced = true;
         group.lineage.append(&group);
@@ -112,7 +115,15 @@ impl Group {
             .sessions
             .as_ref()
             .map(|zone| goes_on(zone).unwrap_or_else(|| Arc::new(Sessions::new(zone.clone()))));
-        Group { spec, state: Mutex::default(), lineage, sessions, names }
+        Group {
+            spec,
+            state: Mutex::default(),
+            lineage,
+            sessions,
+            names,
+            tries: AtomicUsize::new(0),
+            changes: AtomicU64::new(0),
+        }
     }
 
     /// Which `server` line a peer is of, or was before its name moved.
@@ -136,7 +147,7 @@ impl Group {
         let mut state = self.lock();
         let before = state.addresses_of(Some(server));
         self.set(&mut state, server, found);
-        state.settle(&self.spec);
+        self.settle(&mut state);
         state.forget_gone();
         let now = state.addresses_of(Some(server));
         (before.len() != now.len() || before.iter().any(|address| !now.contains(address)))
@@ -145,7 +156,7 @@ impl Group {
 
     fn set(&self, state: &mut State, server: usize, found: &[Found]) {
         let line = &self.spec.servers[server];
-        let State { ranks, gone, changes, .. } = state;
+        let State { ranks, gone, .. } = state;
         for (rank, backup) in ranks.iter_mut().zip([false, true]) {
             let stays = |address: &Address| found.iter().any(|f| f.backup == backup && f.address == *address);
             gone.extend(rank.take_others(server, stays));
@@ -157,7 +168,7 @@ impl Group {
                 rank.peers[at].weigh(weight);
                 continue;
             }
-            *changes += 1;
+            self.changes.fetch_add(1, Ordering::Relaxed);
             let mut peer = Peer::new(0, line);
             peer.weigh(weight);
             match gone.iter().position(|(_, card)| card.address == *address) {
@@ -169,9 +180,16 @@ impl Group {
         }
     }
 
+    /// After peers have come or gone.
+    fn settle(&self, state: &mut State) {
+        state.settle(&self.spec);
+        let peers = state.ranks.iter().flat_map(|rank| &rank.peers);
+        self.tries.store(peers.filter(|peer| !peer.down).count(), Ordering::Relaxed);
+    }
+
     /// Counts the addresses that have come so far.
     pub fn changes(&self) -> u64 {
-        self.lock().changes
+        self.changes.load(Ordering::Relaxed)
     }
 
     /// Whether a `server` line has an address.
@@ -182,8 +200,7 @@ impl Group {
 
     /// How many tries a request has: one for each peer that is not `down`.
     pub fn tries(&self) -> usize {
-        let state = self.lock();
-        state.ranks.iter().flat_map(|rank| &rank.peers).filter(|peer| !peer.down).count()
+        self.tries.load(Ordering::Relaxed)
     }
 
     /// Picks the next peer; backups only where none of the others can be.

@@ -67,18 +67,9 @@ fn what_the_page_about_websockets_shows_can_be_written() {
         ),
     ] {
         for lines in lines_for(&page, kind) {
-            let place = Place::new();
-            let text = format!(
+            can_be_written(&format!(
                 "events {{ }}\nhttp {{ upstream chat {{ server 127.0.0.1:3001; }}\n{before}\n{lines}\n{after} }}\n"
-            );
-            let path = place.write("nginx.conf", &text);
-            let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
-                .args(["check", "--deny", "warnings"])
-                .arg(&path)
-                .output()
-                .expect("the binary");
-            let said = String::from_utf8_lossy(&output.stdout);
-            assert!(output.status.success() && !said.contains("[not-served]"), "{text}\n{said}");
+            ));
             looked_at += 1;
         }
     }
@@ -92,17 +83,22 @@ fn what_the_page_about_upstreams_shows_can_be_written() {
     let blocks = lines_for(&page, "http");
     assert_eq!(blocks.len(), page.matches("```nginx").count(), "a block that is of no kind");
     for lines in blocks {
-        let place = Place::new();
         let server = "server { listen 8080; location / { proxy_pass http://app; } }";
-        let path = place.write("nginx.conf", &format!("events {{ }}\nhttp {{\n{lines}\n{server} }}\n"));
-        let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
-            .args(["check", "--deny", "warnings"])
-            .arg(&path)
-            .output()
-            .expect("the binary");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && !said.contains("[not-served]"), "{lines}\n{said}");
+        can_be_written(&format!("events {{ }}\nhttp {{\n{lines}\n{server} }}\n"));
     }
+}
+
+/// `check` has nothing to say about this configuration, and all of it is served.
+fn can_be_written(text: &str) {
+    let place = Place::new();
+    let file = place.write("nginx.conf", text);
+    let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
+        .args(["check", "--deny", "warnings"])
+        .arg(&file)
+        .output()
+        .expect("the binary");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && !said.contains("[not-served]"), "{text}\n{said}");
 }
 
 /// Every directive and every variable of ours is explained on the page about WebSockets.

@@ -43,14 +43,6 @@ fn start(site: &str) -> Server {
     Server::start(Kind::Wsproxy, Place::new(), site)
 }
 
-/// Has the server take another configuration, and waits until it has.
-fn reload(server: &Server, site: &str, generation: usize) {
-    server.place.write("nginx.conf", site);
-    server.signal(Signal::HUP);
-    let words = format!("configuration {generation} is in force");
-    until(&words, || server.place.read("error.log").contains(&words));
-}
-
 fn connect(server: &Server) -> Client {
     Client::connect(&server.address("LISTEN"))
 }
@@ -87,7 +79,7 @@ fn tunnels_of_the_old_are_gone_when_worker_shutdown_timeout_has_passed() {
     let text = site("worker_shutdown_timeout 500ms;", "", &tunnel_to("/ws", ""));
     let server = start(&text);
     let mut before: Vec<Client> = (0..20).map(|_| open(&server, "/ws")).collect();
-    reload(&server, &text, 2);
+    server.reload(&text, 2);
     let mut after = open(&server, "/ws");
     for client in &mut before {
         assert_eq!(closed(client).0, 1012);
@@ -101,7 +93,7 @@ fn tunnels_of_the_old_are_gone_when_worker_shutdown_timeout_has_passed() {
 fn another_number_of_workers_is_told_to_come_later() {
     let text = site("", "", "");
     let server = start(&text);
-    reload(&server, &text.replace("worker_processes 1;", "worker_processes 2;"), 2);
+    server.reload(&text.replace("worker_processes 1;", "worker_processes 2;"), 2);
     until("a word about it", || {
         server.place.read("error.log").contains("worker_processes: 1 go on; 2 will be")
     });
@@ -115,11 +107,11 @@ fn keep_spares_what_is_unchanged() {
     let server = start(&site("worker_shutdown_timeout 300ms;", keep, &locations("")));
     let (mut same, mut other) = (open(&server, "/same"), open(&server, "/other"));
     let changed = format!("# moved\n{}", locations("proxy_read_timeout 61;"));
-    reload(&server, &site("worker_shutdown_timeout 300ms;", keep, &changed), 2);
+    server.reload(&site("worker_shutdown_timeout 300ms;", keep, &changed), 2);
     assert_eq!(closed(&mut other).0, 1012);
     echoes(&mut same);
     // And the next time, too.
-    reload(&server, &site("worker_shutdown_timeout 300ms;", keep, &changed), 3);
+    server.reload(&site("worker_shutdown_timeout 300ms;", keep, &changed), 3);
     echoes(&mut same);
 }
 
@@ -132,7 +124,7 @@ fn close_ends_what_is_gone_without_a_timeout() {
     let (mut goes, mut elsewhere) = (open(&server, "/goes"), open(&server, "/elsewhere"));
     let locations = tunnel_to("/stays", "proxy_read_timeout 61;")
         + "location /elsewhere { websocket_proxy on; proxy_pass http://@REFUSED@; }";
-    reload(&server, &site("", close, &locations), 2);
+    server.reload(&site("", close, &locations), 2);
     assert_eq!(closed(&mut goes).0, 1012);
     assert_eq!(closed(&mut elsewhere).0, 1012);
     echoes(&mut stays);
@@ -145,7 +137,7 @@ fn without_a_timeout_tunnels_run_on() {
     let server = start(&site("", "", &tunnel_to("/ws", "")));
     let mut before = open(&server, "/ws");
     for generation in 2..5 {
-        reload(&server, &site("", "", ""), generation);
+        server.reload(&site("", "", ""), generation);
         echoes(&mut before);
     }
 }
@@ -187,7 +179,7 @@ fn the_old_configuration_goes_with_its_last_request_and_says_so() {
     client.send(GET);
     let mut asked = Reader::new(upstream.accept().expect("a request"));
     asked.head().expect("its head");
-    reload(&server, &text("new.log"), 2);
+    server.reload(&text("new.log"), 2);
     assert!(!server.logs().contains(gone), "a request of it is under way");
     asked.stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate").expect("an answer");
     assert_eq!(client.response(false).expect("the answer").body_text(), "late");
@@ -221,7 +213,7 @@ fn fifty_reloads_under_load_cost_nobody_anything() {
     let mut reloads = |count: usize| {
         for _ in 0..count {
             generation += 1;
-            reload(&server, &text, generation);
+            server.reload(&text, generation);
         }
     };
     let over = AtomicBool::new(false);

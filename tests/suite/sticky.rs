@@ -1,8 +1,6 @@
 //! Requests that stick to a server: by a cookie, by a variable, by sessions that are learnt. What nginx 1.31 does
 //! is written down here, since the nginx that tests run beside is too old for `sticky`.
 
-use rustix::process::Signal;
-
 use crate::support::{
     client::Client,
     message::Message,
@@ -43,13 +41,6 @@ const PAIR: &str = "server unix:@DIR@/s2 route=a; server unix:@DIR@/s3 route=b;"
 
 fn start(site: &str) -> Server {
     Server::start(Kind::Wsproxy, Place::new(), site)
-}
-
-fn reload(server: &Server, site: &str, generation: usize) {
-    server.place.write("nginx.conf", site);
-    server.signal(Signal::HUP);
-    let words = format!("configuration {generation} is in force");
-    until(&words, || server.place.read("error.log").contains(&words));
 }
 
 /// A request on a connection of its own, so that any worker may get it.
@@ -126,10 +117,10 @@ fn an_id_that_cannot_be_had_is_given_anew() {
         assert_eq!((answer.body_text(), cookies(&answer)[0].clone()), ("2".into(), "srv=a".into()), "{id}");
     }
     let without = "server unix:@DIR@/s2 route=a down; server unix:@DIR@/s3 route=b; sticky cookie srv;";
-    reload(&server, &site(1, without, ""), 2);
+    server.reload(&site(1, without, ""), 2);
     assert_eq!(cookies(&ask(&server, "/", "Cookie: srv=a\r\n"))[0], "srv=b");
     let drains = "server unix:@DIR@/s2 route=a drain; server unix:@DIR@/s3 route=b; sticky cookie srv;";
-    reload(&server, &site(1, drains, ""), 3);
+    server.reload(&site(1, drains, ""), 3);
     assert_eq!(who(&server, "/", "Cookie: srv=a\r\n"), "2");
     assert!((0..4).all(|_| who(&server, "/", "") == "3"), "nobody else goes there");
 }
@@ -150,7 +141,7 @@ fn backups_are_not_asked_by_their_ids_while_others_can_be() {
     let server = start(&site(1, upstream, ""));
     assert_eq!(who(&server, "/", "Cookie: srv=b\r\n"), "2");
     let down = "server unix:@DIR@/s2 route=a down; server unix:@DIR@/s3 route=b backup; sticky cookie srv;";
-    reload(&server, &site(1, down, ""), 2);
+    server.reload(&site(1, down, ""), 2);
     assert_eq!(cookies(&ask(&server, "/", "Cookie: srv=a\r\n"))[0], "srv=b");
 }
 
@@ -183,7 +174,7 @@ fn sessions_are_learnt_from_answers_by_all_workers_and_kept_over_reloads() {
     until("both are learnt", || who(&server, "/", "Cookie: session=x\r\n") == "2");
     is_learnt(&server, "y", "3");
     is_learnt(&server, "x", "2");
-    reload(&server, &site(2, &learn("timeout=1h"), ""), 2);
+    server.reload(&site(2, &learn("timeout=1h"), ""), 2);
     is_learnt(&server, "y", "3");
     is_learnt(&server, "x", "2");
 }

@@ -91,6 +91,19 @@ fn first(variables: &[VariableId], request: &Request, out: &mut Vec<u8>) -> bool
 }
 
 impl Cookie {
+    /// One with a name and nothing else.
+    fn new(name: &[u8]) -> Cookie {
+        Cookie {
+            name: name.into(),
+            expires: None,
+            domain: None,
+            httponly: false,
+            secure: false,
+            samesite: None,
+            path: None,
+        }
+    }
+
     /// Appends the header line that names a server (`ngx_http_upstream_sticky_cookie_insert`). `now` is in
     /// seconds since 1970.
     pub fn write(&self, sid: &[u8], request: &Request, now: u64, out: &mut Vec<u8>) {
@@ -222,15 +235,7 @@ fn cookie(call: &mut Call) -> Option<Sticky> {
     if name.is_empty() {
         return wrong(call, 1, "empty cookie name");
     }
-    let mut cookie = Cookie {
-        name: name.into(),
-        expires: None,
-        domain: None,
-        httponly: false,
-        secure: false,
-        samesite: None,
-        path: None,
-    };
+    let mut cookie = Cookie::new(name);
     for at in 2..call.args().len() {
         cookie_parameter(&mut cookie, call, at)?;
     }
@@ -419,15 +424,7 @@ mod tests {
     }
 
     fn plain() -> Cookie {
-        Cookie {
-            name: b"sid"[..].into(),
-            expires: None,
-            domain: None,
-            httponly: false,
-            secure: false,
-            samesite: None,
-            path: None,
-        }
+        Cookie::new(b"sid")
     }
 
     #[test]

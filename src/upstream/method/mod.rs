@@ -53,8 +53,8 @@ fn is_open(peer: &Peer, round: &Round, now: Now) -> bool {
     !round.has_tried(peer) && peer.is_usable(now)
 }
 
-/// Gives those of these peers that may be asked their weights, and has the richest pay for all, or `named` in its place: one turn of
-/// smooth weighted round robin (`ngx_http_upstream_get_peer`).
+/// Gives those of these peers that may be asked their weights, and has the richest pay for all, or `named` in its
+/// place: one turn of smooth weighted round robin (`ngx_http_upstream_get_peer`).
 fn turn(
     peers: &mut [Peer],
     among: impl Iterator<Item = usize>,

@@ -242,6 +242,14 @@ impl Server {
         let _ = rustix::process::kill_process(pid, signal);
     }
 
+    /// Has it take another configuration, and waits until it has. `generation` counts them from 1.
+    pub fn reload(&self, configuration: &str, generation: usize) {
+        self.place.write("nginx.conf", configuration);
+        self.signal(rustix::process::Signal::HUP);
+        let words = format!("configuration {generation} is in force");
+        super::until(&words, || self.place.read("error.log").contains(&words));
+    }
+
     /// Lets the server finish what it is doing and end. An error when it does not.
     pub fn quit(&mut self) -> Result<(), String> {
         self.signal(rustix::process::Signal::QUIT);
