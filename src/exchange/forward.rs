@@ -114,7 +114,8 @@ impl<'c> Exchange<'c> {
         if self.worker.recorder.is_some() {
             let mut learnt = None;
             let sid = server_id(tie.as_ref(), &destination.group, wish.sid, &mut learnt);
-            return Ok(self.at_the_door(pass, &destination, &head, &Wish { sid, ..wish }, upgrade));
+            let wish = Wish { sid, ..wish };
+            return Ok(self.at_the_door(pass, &destination, &head, (&wish, tie, &id), upgrade));
         }
         if !self.send_continue().await {
             return Ok(Done::Aborted);

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,13 +20,14 @@ use crate::model::{Found, LocationId, Matched, Model, Seen, ServerId};
 use crate::net::{Address, Stream};
 use crate::request::Request;
 use crate::source::{Place, Span};
-use crate::upstream::{Group, Outcome, Round, Wish};
+use crate::upstream::{Endpoint, Group, Outcome, Round, Sid, Trace, Wish};
 
 use super::answer::Done;
 use super::connection::{Accepted, serve};
 use super::destination::Destination;
 use super::life::Exchange;
 use super::live::Live;
+use super::sticky::Tie;
 use super::worker::{Permit, Shared, Worker};
 
 /// So much of an answer is looked at: its head, and where its body begins.
@@ -140,6 +142,8 @@ pub struct Upstream {
     pub kept_back: Option<String>,
     /// What the group's method makes its choice by.
     pub key: Option<Vec<u8>>,
+    pub client: Option<IpAddr>,
+    pub stuck: Option<Stuck>,
     /// The one that is chosen, and those that would be tried if it failed.
     pub peers: Vec<Peer>,
     /// How many are tried at most.
@@ -150,6 +154,28 @@ pub struct Upstream {
 pub struct Peer {
     /// The index of its `server` line.
     pub server: usize,
+    pub trace: Trace,
+    /// Its id, where requests name one and it is known before a name is looked up.
+    pub sid: Option<Sid>,
+}
+
+/// What `sticky` makes of a request.
+pub struct Stuck {
+    pub way: Way,
+    /// What it names its server or session by.
+    pub id: Option<Vec<u8>>,
+    /// Whose id that is, and whether it can be asked.
+    pub owner: Option<(usize, bool)>,
+    /// The line that would set the cookie.
+    pub cookie: Option<Vec<u8>>,
+}
+
+/// A kind of `sticky`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Cookie,
+    Route,
+    Learn,
 }
 
 impl Event {
@@ -239,7 +265,7 @@ impl Exchange<'_> {
         pass: &Pass,
         destination: &Destination<'_>,
         head: &[u8],
-        wish: &Wish,
+        (wish, tie, id): (&Wish, Option<Tie>, &[u8]),
         upgrade: bool,
     ) -> Done {
         let group = &destination.group;
@@ -247,6 +273,7 @@ impl Exchange<'_> {
             let websocket = request.websocket.is_some();
             let kept_back = (websocket && !upgrade).then(|| self.kept_back_of(head)).flatten();
             let keyed = destination.upstream.is_some_and(|upstream| upstream.key.is_some());
+            let peers = self.peers(group, wish);
             Event::Upstream(Box::new(Upstream {
                 location: self.location,
                 settings: self.settings.clone(),
@@ -258,7 +285,9 @@ impl Exchange<'_> {
                 upgrade,
                 kept_back,
                 key: keyed.then(|| wish.key.to_vec()),
-                peers: self.peers(group, wish),
+                client: wish.client,
+                stuck: tie.map(|tie| self.stuck(group, &tie, id, peers.first())),
+                peers,
                 tries: self.most_tries(group),
                 group: group.clone(),
             }))
@@ -274,15 +303,28 @@ impl Exchange<'_> {
                 group.set_addresses(server, &[Address::unix(&line.text)]);
             }
         }
-        let mut round = Round::default();
+        let mut round = Round::traced();
         let mut peers = Vec::new();
         while peers.len() < self.most_tries(group)
             && let Ok(picked) = group.pick(wish, &mut round)
         {
             let server = group.server_of(picked.id).unwrap_or_default();
-            peers.push(Peer { server });
+            let line = &group.spec.servers[server];
+            let known = line.route.is_some() || matches!(line.endpoint, Endpoint::Known(_));
+            let sid = picked.sid.filter(|_| known);
+            peers.push(Peer { server, trace: round.take_trace(), sid });
             group.release(picked.id, Outcome::Failure);
         }
         peers
+    }
+
+    /// What a tie makes of the request, whose names have been given addresses.
+    fn stuck(&self, group: &Group, tie: &Tie, id: &[u8], first: Option<&Peer>) -> Stuck {
+        let way = tie.way();
+        // Which session is where, only the running process knows.
+        let owner = if way == Way::Learn { None } else { group.named(id) };
+        let sid = first.and_then(|peer| peer.sid.as_ref());
+        let cookie = sid.and_then(|sid| self.sticky_cookie(tie, sid));
+        Stuck { way, id: Some(id.to_vec()).filter(|id| !id.is_empty()), owner, cookie }
     }
 }

@@ -12,6 +12,7 @@ use crate::upstream::{Group, Picked, Room, SessionKey, Sessions, Sid};
 use super::destination::Destination;
 use super::forward::Asked;
 use super::life::Exchange;
+use super::route::Way;
 
 /// How a request is tied to a server of its group.
 #[derive(Clone, Copy)]
@@ -52,6 +53,17 @@ impl Lesson {
     }
 }
 
+impl Tie<'_> {
+    /// By what requests are tied.
+    pub fn way(&self) -> Way {
+        match self.sticky.kind {
+            Kind::Cookie(_) => Way::Cookie,
+            Kind::Route => Way::Route,
+            Kind::Learn(_) => Way::Learn,
+        }
+    }
+}
+
 impl<'c> Exchange<'c> {
     /// What ties the request to a server of where it goes; `id` is what it names it by.
     pub fn tie(&self, destination: &Destination<'c>, id: &mut Vec<u8>) -> Option<Tie<'c>> {
@@ -70,6 +82,14 @@ impl<'c> Exchange<'c> {
         lines.truncate(tie.cookie_at);
         cookie.write(sid, self.request, wall_clock().as_secs(), &mut lines);
         self.request.upstream.cookies = lines;
+    }
+
+    /// The line that sets the cookie of a server, where there is one to set.
+    pub fn sticky_cookie(&self, tie: &Tie, sid: &Sid) -> Option<Vec<u8>> {
+        let Kind::Cookie(cookie) = &tie.sticky.kind else { return None };
+        let mut line = Vec::new();
+        cookie.write(sid, self.request, wall_clock().as_secs(), &mut line);
+        Some(line)
     }
 
     /// Notes where a session is, if this is the moment.

@@ -133,6 +133,15 @@ impl Group {
         Some(card.server)
     }
 
+    /// Which `server` line has this id, and whether who names it is sent there at all (it is not `down`).
+    pub fn named(&self, sid: &[u8]) -> Option<(usize, bool)> {
+        let state = self.lock();
+        state.ranks.iter().find_map(|rank| {
+            let at = rank.sids.find(sid)?;
+            Some((rank.cards[at].server, !rank.peers[at].is_down_for_all()))
+        })
+    }
+
     /// Gives one `server` line its addresses; those it had before keep their state. True if there are
     /// new ones.
     pub fn set_addresses(&self, server: usize, addresses: &[Address]) -> bool {

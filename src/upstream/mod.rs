@@ -14,6 +14,7 @@ mod round;
 mod sessions;
 mod sid;
 mod spec;
+mod trace;
 
 pub use group::{Group, NoPeer, Outcome, Picked};
 pub use names::{Asking, Failed, Found, Looked};
@@ -22,6 +23,7 @@ pub use round::{Round, Wish};
 pub use sessions::{Room, SessionKey, SessionZone, Sessions};
 pub use sid::{LONGEST_ROUTE, Sid};
 pub use spec::{Endpoint, GroupSpec, Keepalive, MOST_RING_WEIGHT, Method, ServerSpec};
+pub use trace::{By, Number, Step, Trace};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::peer::Peer;
+use super::trace::{By, Step, Trace};
 
 /// What a request brings.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,6 +28,8 @@ pub struct Round {
     pub(super) rehashes: u32,
     /// How often it came to a peer that cannot be asked.
     pub(super) misses: u32,
+    /// What was computed, where somebody wants to know: no request that is served has one.
+    trace: Option<Box<Trace>>,
 }
 
 /// The peers a request has tried already. The first needs no memory: mostly there is no other.
@@ -55,6 +58,28 @@ impl Tried {
 }
 
 impl Round {
+    /// One that writes down how peers are chosen.
+    pub fn traced() -> Round {
+        Round { trace: Some(Box::default()), ..Round::default() }
+    }
+
+    /// How the last peer was chosen.
+    pub fn take_trace(&mut self) -> Trace {
+        self.trace.as_deref_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(super) fn step(&mut self, step: impl FnOnce() -> Step) {
+        if let Some(trace) = &mut self.trace {
+            trace.steps.push(step());
+        }
+    }
+
+    pub(super) fn chosen_by(&mut self, by: By) {
+        if let Some(trace) = &mut self.trace {
+            trace.by = by;
+        }
+    }
+
     pub(super) fn has_tried(&self, peer: &Peer) -> bool {
         self.tried.has(peer.number)
     }

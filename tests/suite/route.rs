@@ -93,6 +93,72 @@ fn what_route_says_is_what_is_done() {
     }
 }
 
+const BALANCED: &str = r#"
+upstream plain { hash $arg_k; server @UPSTREAM1@; server @UPSTREAM2@ weight=3; server @UPSTREAM3@; }
+upstream downs { hash $arg_k; server @UPSTREAM1@; server @UPSTREAM2@ weight=3 down; server @UPSTREAM3@ weight=2; }
+upstream ring { hash $arg_k consistent; server @UPSTREAM1@; server @UPSTREAM2@ weight=2; server @UPSTREAM3@ down; }
+upstream tied { sticky route $arg_k; server @UPSTREAM1@ route=1; server @UPSTREAM2@ route=2 down; server @UPSTREAM3@ route=3; }
+server {
+    listen @LISTEN@;
+    add_header X-Tried $upstream_addr;
+    location /plain { proxy_pass http://plain; }
+    location /downs { proxy_pass http://downs; }
+    location /ring { proxy_pass http://ring; }
+    location /tied { proxy_pass http://tied; }
+}
+"#;
+
+/// The numbers that are said are those of the key, and lead to whom the running process asks.
+#[test]
+fn the_peer_said_is_the_one_asked_and_the_numbers_say_why() {
+    let place = Place::new();
+    let names = ["UPSTREAM1", "UPSTREAM2", "UPSTREAM3"];
+    let _origins = names.map(|name| Origin::start(&place.address(name), Vec::new()));
+    let server = Server::start(Kind::Wsproxy, place, BALANCED);
+    for group in ["plain", "downs", "ring"] {
+        for key in 0..40 {
+            let (target, key) = (format!("/{group}?k=room{key}"), format!("room{key}"));
+            let mut client = Client::connect(&server.address("LISTEN"));
+            let answer = client.ask(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).expect("an answer");
+            let said = said(&server, "a", &target);
+            let steps = said["steps"].as_array().expect("steps");
+            let end = steps.iter().position(|step| step["kind"] == "peer").expect("a peer");
+            let hashes: Vec<_> = steps[..end].iter().filter(|step| step["kind"] == "hash").collect();
+            let (last, peer) = (hashes.last().expect("a number"), &steps[end]["server"]);
+            assert_eq!(answer.header("X-Tried").as_deref(), peer.as_str(), "{target}: {steps:#?}");
+            assert_eq!((&last["server"], &last["open"]), (peer, &true.into()));
+            assert_eq!(hashes[0]["crc32"], crc32fast::hash(key.as_bytes()), "{target}");
+            if group == "ring" {
+                assert_eq!(hashes[0]["of"], 4 * 160, "{target}");
+                continue;
+            }
+            let mut sum = 0;
+            for (rehash, step) in hashes.iter().enumerate() {
+                let key = if rehash == 0 { key.clone() } else { format!("{rehash}{key}") };
+                sum += (crc32fast::hash(key.as_bytes()) >> 16) & 0x7fff;
+                let weights = if group == "plain" { [1, 3, 1] } else { [1, 3, 2] };
+                let total: u32 = weights.iter().sum();
+                let slot = sum % total;
+                assert_eq!((&step["sum"], &step["slot"]), (&sum.into(), &slot.into()), "{target}");
+                let at = usize::from(slot >= 1) + usize::from(slot >= 4);
+                assert_eq!(step["server"], server.place.value(names[at]), "{target}");
+            }
+        }
+    }
+    for (key, owner) in [("1", Some("UPSTREAM1")), ("3", Some("UPSTREAM3")), ("2", None)] {
+        let said = said(&server, "a", &format!("/tied?k={key}"));
+        let find =
+            |kind: &str| said["steps"].as_array().expect("steps").iter().find(|step| step["kind"] == kind);
+        let peer = find("peer").expect("a peer");
+        match owner {
+            Some(owner) => {
+                assert_eq!((&peer["server"], &peer["by"]), (&server.place.value(owner).into(), &"id".into()))
+            }
+            None => assert_eq!(peer["by"], "turn"),
+        }
+    }
+}
+
 fn said(server: &Server, host: &str, target: &str) -> serde_json::Value {
     let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
         .args(["route", "-p", server.place.value("DIR"), "-c", "nginx.conf", "--format", "json"])

@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 
 use crate::exchange::route::{Captured, Course, Event, Upstream};
 use crate::features::Set;
-use crate::features::proxy::NextUpstream;
 use crate::model::{Content, Found, Http, LocationId, Matched, Model, Seen};
 use crate::source::{Place, Span};
 use crate::syntax::{Directive, Tree};
@@ -26,18 +25,18 @@ struct Line {
 
 /// The whole answer.
 pub struct Report<'t> {
-    tree: &'t Tree,
+    pub(super) tree: &'t Tree,
     lines: Vec<Line>,
     server: String,
     location: String,
     end: Option<String>,
 }
 
-fn facts<const N: usize>(pairs: [(&str, Value); N]) -> Facts {
+pub(super) fn facts<const N: usize>(pairs: [(&str, Value); N]) -> Facts {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn text_of(bytes: &[u8]) -> String {
+pub(super) fn text_of(bytes: &[u8]) -> String {
     bytes.to_str_lossy().into_owned()
 }
 
@@ -65,13 +64,13 @@ impl<'t> Report<'t> {
         self.lines.push(Line { kind, place, text: text.into(), facts });
     }
 
-    fn at(&mut self, kind: &'static str, span: Span, text: impl Into<String>, facts: Facts) {
+    pub(super) fn at(&mut self, kind: &'static str, span: Span, text: impl Into<String>, facts: Facts) {
         let place = self.tree.sources.place(span);
         self.line(kind, Some(place), text, facts);
     }
 
     /// A directive as it is written, on one line.
-    fn written(&self, span: Span) -> String {
+    pub(super) fn written(&self, span: Span) -> String {
         let text = self.tree.sources.bytes(span).to_str_lossy();
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
@@ -328,63 +327,6 @@ impl<'t> Report<'t> {
                 && directive.args.first().is_some_and(|name| name.value.eq_ignore_ascii_case(host.as_bytes()))
         };
         tree.items(Some(http.id)).find(is_it)
-    }
-
-    fn method(&mut self, block: Option<&Directive>, upstream: &Upstream) {
-        const METHODS: &[&str] = &["hash", "ip_hash", "least_conn", "least_time", "random", "sticky"];
-        let tree = self.tree;
-        let key = upstream.key.as_ref().map(|key| text_of(key));
-        let mut any = false;
-        for line in block.iter().flat_map(|block| tree.items(Some(block.id))) {
-            if METHODS.iter().any(|name| line.is(name)) {
-                any = true;
-                let mut told = self.written(line.head());
-                if let Some(key) = key.as_ref().filter(|_| line.is("hash")) {
-                    told.push_str(&format!(": key \"{key}\""));
-                }
-                let own =
-                    facts([("method", line.name.value.to_string().into()), ("key", key.clone().into())]);
-                self.at("method", line.head(), told, own);
-            }
-        }
-        if !any && upstream.group.spec.servers.len() > 1 {
-            let own = facts([("method", "round_robin".into())]);
-            let told = "round robin by weight: whose turn it is when nothing has been asked yet";
-            self.line("method", None, told, own);
-        }
-    }
-
-    fn peers(&mut self, block: Option<&Directive>, upstream: &Upstream) {
-        let tree = self.tree;
-        let lines = block.iter().flat_map(|block| tree.items(Some(block.id)));
-        let lines: Vec<Span> = lines.filter(|line| line.is("server")).map(Directive::head).collect();
-        let random = block.iter().flat_map(|block| tree.items(Some(block.id))).any(|line| line.is("random"));
-        let retries = [NextUpstream::ERROR, NextUpstream::TIMEOUT];
-        let retries = retries.iter().any(|one| upstream.settings.proxy.next_upstream.has(*one));
-        for (at, peer) in upstream.peers.iter().enumerate() {
-            if at > 0 && !retries {
-                self.line("next", None, "proxy_next_upstream off: no other is tried", Facts::new());
-                break;
-            }
-            let server = &upstream.group.spec.servers[peer.server];
-            let mut told = server.text.clone();
-            if matches!(server.endpoint, crate::upstream::Endpoint::Name { .. }) {
-                told.push_str(", looked up when serving");
-            }
-            if server.backup {
-                told.push_str(", a backup");
-            }
-            if random {
-                told.push_str(", drawn by lot: another time it may be another");
-            }
-            let own = facts([("server", server.text.clone().into()), ("backup", server.backup.into())]);
-            let kind = if at == 0 { "peer" } else { "next" };
-            let place = lines.get(peer.server).map(|span| tree.sources.place(*span));
-            self.line(kind, place, told, own);
-        }
-        if upstream.peers.is_empty() {
-            self.line("peer", None, "none: every server is down", Facts::new());
-        }
     }
 
     fn websocket(&mut self, upstream: &Upstream) {

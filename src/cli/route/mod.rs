@@ -1,10 +1,11 @@
 //! `wsproxy route`: which server, location and peer a request would get, and why, without sending anything.
 //!
 //! `asking.rs` makes the request out of the arguments, `exchange::route` takes it through the code that serves,
-//! `facts.rs` says what came of it.
+//! `facts.rs` says what came of it, `peers.rs` who would be asked and why.
 
 mod asking;
 mod facts;
+mod peers;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

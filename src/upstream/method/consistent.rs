@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::upstream::peer::Now;
 use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
+use crate::upstream::trace::{Number, Step};
 
 use super::{MOST_TRIES, is_open, turn};
 
@@ -73,7 +74,7 @@ fn points(text: &str, weight: i64) -> impl Iterator<Item = u32> {
 }
 
 pub fn choose(rank: &mut Rank, key: &[u8], round: &mut Round, now: Now) -> Option<usize> {
-    let Rank { ring, peers, .. } = rank;
+    let Rank { ring, peers, cards, .. } = rank;
     if key.is_empty() || ring.points.is_empty() {
         return None;
     }
@@ -82,9 +83,16 @@ pub fn choose(rank: &mut Rank, key: &[u8], round: &mut Round, now: Now) -> Optio
         round.hash = ring.find(crc32fast::hash(key)) as u32;
     }
     while round.misses <= MOST_TRIES {
-        let (_, server) = ring.points[round.hash as usize % ring.points.len()];
-        let own = ring.peers[server as usize].iter().copied();
-        if let Some(at) = turn(peers, own, None, |peer| is_open(peer, round, now)) {
+        let points = ring.points.len();
+        let point = round.hash as usize % points;
+        let (place, server) = ring.points[point];
+        let own = &ring.peers[server as usize];
+        let chosen = turn(peers, own.iter().copied(), None, |peer| is_open(peer, round, now));
+        round.step(|| {
+            let number = Number::Point { crc: crc32fast::hash(key), point, points, place };
+            Step { number, server: cards[own[0]].server, open: chosen.is_some() }
+        });
+        if let Some(at) = chosen {
             return Some(at);
         }
         round.hash = round.hash.wrapping_add(1);

@@ -6,6 +6,7 @@ use std::io::Write;
 use crate::upstream::peer::Now;
 use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
+use crate::upstream::trace::{Number, Step};
 
 use super::{MOST_TRIES, is_open};
 
@@ -14,10 +15,16 @@ pub fn choose(rank: &Rank, key: &[u8], round: &mut Round, now: Now) -> Option<us
         return None;
     }
     while round.misses <= MOST_TRIES {
-        round.hash = round.hash.wrapping_add(hash(round.rehashes, key));
+        let (rehash, crc) = (round.rehashes, checksum(round.rehashes, key));
+        round.hash = round.hash.wrapping_add((crc >> 16) & 0x7fff);
         round.rehashes += 1;
         let at = rank.at_weight(u64::from(round.hash));
-        if is_open(&rank.peers[at], round, now) {
+        let (open, sum) = (is_open(&rank.peers[at], round, now), round.hash);
+        round.step(|| {
+            let number = Number::Sum { rehash, crc, sum, weight: rank.total_weight() as u64 };
+            Step { number, server: rank.cards[at].server, open }
+        });
+        if open {
             return Some(at);
         }
         round.misses += 1;
@@ -25,8 +32,8 @@ pub fn choose(rank: &Rank, key: &[u8], round: &mut Round, now: Now) -> Option<us
     None
 }
 
-/// Fifteen bits of the checksum of a key behind the number of the try, which the first does without.
-fn hash(rehashes: u32, key: &[u8]) -> u32 {
+/// The checksum of a key behind the number of the try, which the first does without. Fifteen bits of it count.
+fn checksum(rehashes: u32, key: &[u8]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     if rehashes > 0 {
         let mut prefix = [0; 10];
@@ -36,5 +43,5 @@ fn hash(rehashes: u32, key: &[u8]) -> u32 {
         crc.update(&prefix[..length]);
     }
     crc.update(key);
-    (crc.finalize() >> 16) & 0x7fff
+    crc.finalize()
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::upstream::peer::Now;
 use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
+use crate::upstream::trace::{Number, Step};
 
 use super::{MOST_TRIES, is_open};
 
@@ -30,7 +31,12 @@ pub fn choose(rank: &Rank, client: Option<IpAddr>, round: &mut Round, now: Now) 
         round.hash =
             bytes[..length].iter().fold(round.hash, |hash, byte| (hash * 113 + u32::from(*byte)) % 6271);
         let at = rank.at_weight(u64::from(round.hash));
-        if is_open(&rank.peers[at], round, now) {
+        let (open, hash) = (is_open(&rank.peers[at], round, now), round.hash);
+        round.step(|| {
+            let number = Number::Network { hash, weight: rank.total_weight() as u64 };
+            Step { number, server: rank.cards[at].server, open }
+        });
+        if open {
             return Some(at);
         }
         round.misses += 1;

@@ -12,6 +12,7 @@ use super::peer::{Now, Peer};
 use super::rank::Rank;
 use super::round::{Round, Wish};
 use super::spec::Method;
+use super::trace::By;
 
 pub use consistent::Ring;
 
@@ -22,6 +23,7 @@ const MOST_TRIES: u32 = 20;
 pub fn choose(method: Method, rank: &mut Rank, wish: &Wish, round: &mut Round, now: Now) -> Option<usize> {
     let named = wish.sid.and_then(|sid| sticky::named(rank, sid, round, now));
     if named.is_some() && decides(method, rank, wish, round) {
+        round.chosen_by(By::Id);
         return named;
     }
     let chosen = match method {
@@ -35,7 +37,14 @@ pub fn choose(method: Method, rank: &mut Rank, wish: &Wish, round: &mut Round, n
         Method::RandomTwo => random::two(rank, round, now),
         Method::LeastConn => return least_conn::choose(rank, round, now),
     };
-    chosen.or_else(|| round_robin::choose(rank, named, round, now))
+    round.chosen_by(if chosen.is_some() { By::Method } else { By::Turn });
+    chosen.or_else(|| {
+        let turn = round_robin::choose(rank, named, round, now);
+        if named.is_some() {
+            round.chosen_by(By::Id);
+        }
+        turn
+    })
 }
 
 /// Whether the method has not left this request to round robin, which alone takes account of whom requests name.
