@@ -167,13 +167,18 @@ impl Group {
         let line = &self.spec.servers[server];
         let State { ranks, gone, .. } = state;
         for (rank, backup) in ranks.iter_mut().zip([false, true]) {
-            let stays = |address: &Address| found.iter().any(|f| f.backup == backup && f.address == *address);
+            let mut left: Vec<&Found> = found.iter().filter(|found| found.backup == backup).collect();
+            let stays = |card: &Card| {
+                let at = left.iter().position(|found| found.is_of(card));
+                at.map(|at| left.swap_remove(at)).is_some()
+            };
             gone.extend(rank.take_others(server, stays));
         }
-        for Found { address, weight, backup } in found {
+        for (at, one) in found.iter().enumerate() {
+            let Found { address, weight, backup, target } = one;
             let weight = weight.unwrap_or(line.weight);
             let rank = &mut ranks[usize::from(*backup)];
-            if let Some(at) = rank.position(server, address) {
+            if let Some(at) = rank.position(server, one, Found::like_before(found, at)) {
                 rank.peers[at].weigh(weight);
                 continue;
             }
@@ -185,7 +190,8 @@ impl Group {
                 None => peer.number = self.lineage.number(),
             }
             let sid = self.spec.sticky.then(|| sid::sid(line.route.as_ref(), address));
-            rank.insert(peer, Card { server, address: address.clone(), sid });
+            let (address, target) = (address.clone(), target.clone());
+            rank.insert(peer, Card { server, address, target, sid });
         }
     }
 
@@ -323,7 +329,8 @@ impl State {
         let own = peers.filter(|(_, card, _)| Some(card.server) == server);
         let found = own.map(|(weight, card, backup)| {
             let weight = (line.weight == 1).then_some(weight);
-            Found { address: card.address.clone(), weight, backup: backup || line.backup }
+            let (address, target) = (card.address.clone(), card.target.clone());
+            Found { address, weight, backup: backup || line.backup, target }
         });
         found.collect()
     }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::net::{Address, Answer, LookupError, Place, Resolver};
 
+use super::peer::Card;
 use super::{Endpoint, Group, GroupSpec, ServerSpec};
 
 /// When a name is looked up again whose answer does not say how long it holds: the system's resolver does not.
@@ -39,6 +40,24 @@ pub struct Found {
     /// In place of the line's: what the record of a service says.
     pub weight: Option<i64>,
     pub backup: bool,
+    /// The name of the service's target that it is an address of: a server to a consistent hash.
+    pub target: Option<Arc<str>>,
+}
+
+impl Found {
+    /// A peer is what was found: two targets at one address are two peers.
+    pub(super) fn is_of(&self, card: &Card) -> bool {
+        self.address == card.address && self.target == card.target
+    }
+
+    fn is_like(&self, other: &Found) -> bool {
+        self.backup == other.backup && self.address == other.address && self.target == other.target
+    }
+
+    /// How many before it can be told from it by their weight alone: each is a peer of its own.
+    pub(super) fn like_before(found: &[Found], at: usize) -> usize {
+        found[..at].iter().filter(|other| other.is_like(&found[at])).count()
+    }
 }
 
 /// What came of a look-up.
@@ -219,7 +238,12 @@ async fn ask(line: &ServerSpec, asking: &Asking) -> (Result<Answer<Found>, Looku
         true => asking.resolver.addresses(host, asking.limit).await,
         false => Resolver::System.addresses(host, SYSTEM_LIMIT).await,
     };
-    let at = |ip| Found { address: Address::Ip((ip, *port).into()), weight: None, backup: line.backup };
+    let at = |ip| Found {
+        address: Address::Ip((ip, *port).into()),
+        weight: None,
+        backup: line.backup,
+        target: None,
+    };
     let found =
         found.map(|answer| Answer { found: answer.found.into_iter().map(at).collect(), holds: answer.holds });
     (found, Missing::new())
@@ -236,7 +260,8 @@ fn places(line: &ServerSpec, places: Answer<Place>) -> Answer<Found> {
             return None;
         }
         let weight = (line.weight == 1).then_some(place.weight.into());
-        Some(Found { address: Address::Ip(place.address), weight, backup: line.backup || !is_best })
+        let (address, target) = (Address::Ip(place.address), Some(place.target.into()));
+        Some(Found { address, weight, backup: line.backup || !is_best, target })
     });
     Answer { found: found.collect(), holds: places.holds }
 }

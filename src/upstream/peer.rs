@@ -1,5 +1,7 @@
 //! One peer: an address of a `server` line, and how it has done lately.
 
+use std::sync::Arc;
+
 use crate::net::Address;
 
 use super::sid::Sid;
@@ -61,6 +63,8 @@ pub struct Card {
     /// Index of its `server` line.
     pub server: usize,
     pub address: Address,
+    /// Of a service: the target's name, which stands where others have the text of their line.
+    pub target: Option<Arc<str>>,
     /// Its id, where requests name one.
     pub sid: Option<Sid>,
 }

@@ -1,8 +1,7 @@
 //! The peers of a group that are asked before others, or after them.
 
-use crate::net::Address;
-
 use super::method::Ring;
+use super::names::Found;
 use super::peer::{Card, Peer};
 use super::sid::Sids;
 use super::spec::{GroupSpec, Method};
@@ -35,7 +34,10 @@ impl Rank {
         }));
         self.sids = Sids::of(&self.cards);
         if spec.method == Method::ConsistentHash {
-            let texts = self.cards.iter().map(|card| &spec.servers[card.server].text[..]);
+            let texts = self.cards.iter().map(|card| match &card.target {
+                Some(target) => &target[..],
+                None => &spec.servers[card.server].text[..],
+            });
             self.ring = Ring::of(texts.zip(self.peers.iter().map(|peer| peer.weight)));
         }
     }
@@ -58,13 +60,13 @@ impl Rank {
         self.cards.insert(at, card);
     }
 
-    /// Takes those peers of a `server` line out whose addresses do not stay.
-    pub fn take_others(&mut self, server: usize, stays: impl Fn(&Address) -> bool) -> Vec<(Peer, Card)> {
+    /// Takes those peers of a `server` line out that do not stay.
+    pub fn take_others(&mut self, server: usize, mut stays: impl FnMut(&Card) -> bool) -> Vec<(Peer, Card)> {
         let mut taken = Vec::new();
         let mut at = 0;
         while at < self.cards.len() {
             let card = &self.cards[at];
-            if card.server == server && !stays(&card.address) {
+            if card.server == server && !stays(card) {
                 taken.push((self.peers.remove(at), self.cards.remove(at)));
             } else {
                 at += 1;
@@ -73,8 +75,10 @@ impl Rank {
         taken
     }
 
-    /// Where the peer of a `server` line stands that has this address.
-    pub fn position(&self, server: usize, address: &Address) -> Option<usize> {
-        self.cards.iter().position(|card| card.server == server && card.address == *address)
+    /// Where a `server` line has its peer for what was found, behind `count` others like it.
+    pub fn position(&self, server: usize, found: &Found, count: usize) -> Option<usize> {
+        let is_it = |card: &&Card| card.server == server && found.is_of(card);
+        let mut all = self.cards.iter().enumerate().filter(|(_, card)| is_it(card));
+        all.nth(count).map(|(at, _)| at)
     }
 }

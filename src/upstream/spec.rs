@@ -122,7 +122,12 @@ impl ServerSpec {
 impl ServerSpec {
     /// Addresses of this line that are treated as it says.
     pub(super) fn found(&self, addresses: &[Address]) -> Vec<Found> {
-        let found = |address: &Address| Found { address: address.clone(), weight: None, backup: self.backup };
+        let found = |address: &Address| Found {
+            address: address.clone(),
+            weight: None,
+            backup: self.backup,
+            target: None,
+        };
         addresses.iter().map(found).collect()
     }
 }

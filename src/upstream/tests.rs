@@ -118,7 +118,10 @@ fn a_name_keeps_its_addresses_over_a_reload_and_the_counts_of_those_it_left() {
 #[test]
 fn places_of_a_service_keep_their_weights_and_ranks_over_a_reload() {
     let line = ServerSpec { resolve: true, service: Some("http".into()), ..named("app.example") };
-    let found = |last, weight, backup| Found { address: address(last), weight: Some(weight), backup };
+    let found = |last, weight, backup| {
+        let (address, weight) = (address(last), Some(weight));
+        Found { address, weight, backup, target: Some("t".into()) }
+    };
     let before = Group::new(spec(vec![line.clone()]));
     assert!(before.set_found(0, &[found(1, 2, false), found(2, 1, false), found(3, 1, true)]).is_some());
     assert_eq!(picks(&before, 3), [1, 2, 1]);

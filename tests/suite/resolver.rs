@@ -256,6 +256,68 @@ fn a_service_has_ports_weights_and_backups() {
     until("the only one", || bodies(&server, 2) == ["backup", "backup"]);
 }
 
+/// To a consistent hash a target is a server by its name alone, whatever its port: all proxies that ask the same
+/// name servers send a key to the same place.
+#[test]
+fn a_consistent_hash_of_a_service_is_over_the_names_of_its_targets() {
+    let dns = Dns::start();
+    let targets = ["alpha.test", "beta.test", "gamma.test"];
+    let origins = named(&targets);
+    let records: Vec<_> = (1..)
+        .zip(targets.iter().zip(&origins))
+        .map(|(weight, (target, (_, port)))| dns::service(10, weight, *port, target, 3600))
+        .collect();
+    targets.iter().for_each(|target| dns.addresses(target, &["127.0.0.1"], 3600));
+    dns.answer("_http._tcp.app.test", SRV, Reply::Records(records));
+    let site = one_server(&dns, "ipv6=off", "app.test service=http");
+    let server = start(&site.replace("server app", "hash $arg_k consistent; server app"));
+    let mut ring: Vec<(u32, &str)> =
+        (1..).zip(targets).flat_map(|(weight, target)| points(target, weight * 160)).collect();
+    ring.sort_unstable();
+    for key in 0..40 {
+        let key = format!("key{key}");
+        let hash = crc32fast::hash(key.as_bytes());
+        let (_, owner) = ring.iter().find(|(point, _)| *point >= hash).unwrap_or(&ring[0]);
+        assert_eq!(get(&server, &format!("/?k={key}")), ok(owner), "{key}");
+    }
+}
+
+/// The points of a server without a port, as `ngx_http_upstream_init_chash` makes them.
+fn points(name: &str, count: usize) -> Vec<(u32, &str)> {
+    let mut previous = 0_u32;
+    let next = |_| {
+        previous = crc32fast::hash(&[name.as_bytes(), b"\0", &previous.to_le_bytes()].concat());
+        (previous, name)
+    };
+    (0..count).map(next).collect()
+}
+
+#[test]
+fn records_of_one_address_are_peers_of_their_own() {
+    let dns = Dns::start();
+    let origins = named(&["one", "other"]);
+    let (one, other) = (origins[0].1, origins[1].1);
+    ["alpha.test", "beta.test"].iter().for_each(|target| dns.addresses(target, &["127.0.0.1"], 1));
+    let record = |weight, port, target| dns::service(10, weight, port, target, 1);
+    let three =
+        vec![record(2, one, "alpha.test"), record(1, one, "beta.test"), record(1, other, "beta.test")];
+    dns.answer("_http._tcp.app.test", SRV, Reply::Records(three));
+    let server = start(&one_server(&dns, "ipv6=off", "app.test service=http"));
+    let ones = |server: &Server| bodies(server, 8).iter().filter(|body| *body == "one").count();
+    assert_eq!(ones(&server), 6);
+    // The same target twice, by weights alone.
+    let twice =
+        vec![record(2, one, "alpha.test"), record(1, one, "alpha.test"), record(1, other, "beta.test")];
+    dns.answer("_http._tcp.app.test", SRV, Reply::Records(twice.clone()));
+    let asked = dns.asked("_http._tcp.app.test", SRV);
+    until("another question", || {
+        get(&server, "/").0 == 200 && dns.asked("_http._tcp.app.test", SRV) > asked + 1
+    });
+    assert_eq!(ones(&server), 6);
+    dns.answer("_http._tcp.app.test", SRV, Reply::Records(twice[1..].to_vec()));
+    until("one of them gone", || ones(&server) == 4);
+}
+
 #[test]
 fn a_target_that_nobody_answers_for_does_not_hold_up_the_others() {
     let dns = Dns::start();
