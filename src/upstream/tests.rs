@@ -134,6 +134,27 @@ fn places_of_a_service_keep_their_weights_and_ranks_over_a_reload() {
     assert_eq!(some, [2, 3, 3, 3]);
 }
 
+/// nginx takes it for a success, and the peer for well.
+#[test]
+fn a_client_that_leaves_says_nothing_about_its_peer() {
+    use super::peer::Now;
+    let resting = ServerSpec { fail_timeout: std::time::Duration::from_secs(2), ..server(1) };
+    let group = Group::new(spec(vec![resting, server(2)]));
+    let at = |second: i64| Now(1_700_000_000_000 + second * 1000);
+    let pick = |second| {
+        let picked = group.pick_at(&Wish::default(), &mut Round::default(), at(second)).expect("a peer");
+        (picked.address == address(1), picked.id)
+    };
+    let (_, first) = pick(0);
+    group.release_at(first, Outcome::Failure, at(0));
+    let (_, probe) = (0..3).map(|_| pick(3)).find(|(first, _)| *first).expect("it is asked once more");
+    group.release_at(probe, Outcome::Abandoned, at(3));
+    assert!((3..=5).all(|second| !pick(second).0), "it has not answered");
+    let (_, probe) = (0..3).map(|_| pick(6)).find(|(first, _)| *first).expect("the next request finds out");
+    group.release_at(probe, Outcome::Success, at(6));
+    assert!((0..2).any(|_| pick(6).0), "it has answered");
+}
+
 #[test]
 fn the_only_peer_is_never_given_up() {
     let group = Group::new(spec(vec![server(1)]));

@@ -118,6 +118,8 @@ fn s_speaks_to_the_running_process() {
             .expect("the binary");
         assert!(output.status.success(), "-s {name}: {}", text(&output.stderr));
     };
+    // As in nginx, clients may connect before it is there.
+    until("the pid file", || server.place.read("pid").ends_with('\n'));
     server.place.write("site.conf", &site.replace("one", "two"));
     signal("reload");
     let ask = || {

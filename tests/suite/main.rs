@@ -5,6 +5,7 @@ mod balancing;
 mod browser;
 mod check;
 mod command_line;
+mod counting;
 mod differential;
 mod handshakes;
 mod layers;
