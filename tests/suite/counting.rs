@@ -61,7 +61,7 @@ impl Scene {
             if answer.status() == 101 {
                 let tried = answer.header("X-Tried").expect("an upstream");
                 let is_it = |name: &&str| self.server.place.value(name) == tried;
-                self.open.push((UPSTREAMS.iter().position(|name| is_it(&name)).expect(&tried), client));
+                self.open.push((UPSTREAMS.iter().position(is_it).expect(&tried), client));
             } else {
                 assert_eq!(answer.status(), 502);
                 self.ended += 1;

@@ -1,7 +1,9 @@
-//! Backends that die and come back while clients go on opening tunnels: what every client saw is counted.
+//! Backends that die, come back and move while clients go on opening tunnels: what every client saw is counted.
 
 use std::{
     collections::BTreeMap,
+    io,
+    net::SocketAddr,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -12,7 +14,8 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::{
-    net::{UnixListener, UnixStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener, UnixStream},
     task::{JoinHandle, JoinSet},
 };
 use tokio_tungstenite::{
@@ -25,6 +28,7 @@ use tokio_tungstenite::{
 
 use crate::support::{
     PATIENCE,
+    dns::Dns,
     server::{Kind, Place, Server},
     stream::Address,
 };
@@ -55,7 +59,12 @@ fn clients_find_a_living_backend_whoever_dies_and_hear_why_a_tunnel_ends() {
     let mut server = Server::start(Kind::Wsproxy, place, SITE);
     let gateway = path_of(&server.address("LISTEN"));
     let seen = runtime.block_on(async {
-        let mut backends: Vec<Backend> = paths.into_iter().enumerate().map(Backend::start).collect();
+        let mut backends = Vec::new();
+        for (number, path) in paths.into_iter().enumerate() {
+            let mut backend = Backend::new(number, Door::Unix(path));
+            backend.revive().await;
+            backends.push(backend);
+        }
         let seen = Arc::new(Seen::default());
         let clients: Vec<_> =
             (0..CLIENTS).map(|_| tokio::spawn(client(gateway.clone(), seen.clone()))).collect();
@@ -67,7 +76,7 @@ fn clients_find_a_living_backend_whoever_dies_and_hear_why_a_tunnel_ends() {
             let living: Vec<usize> = (0..3).filter(|at| !dying.contains(at)).collect();
             seen.more_tunnels("on those that live", &living, 20).await;
             for at in dying {
-                backends[*at].revive();
+                backends[*at].revive().await;
             }
         }
         seen.more_tunnels("on those that came back", &[0, 1, 2], 5).await;
@@ -77,7 +86,7 @@ fn clients_find_a_living_backend_whoever_dies_and_hear_why_a_tunnel_ends() {
         }
         seen.wait("refusals", |counts| counts.refused_by_nobody.len() >= 20).await;
         for backend in &mut backends {
-            backend.revive();
+            backend.revive().await;
         }
         seen.more_tunnels("after nobody lived", &[0, 1, 2], 5).await;
         seen.nobody_lives.store(false, Ordering::SeqCst);
@@ -100,6 +109,121 @@ fn clients_find_a_living_backend_whoever_dies_and_hear_why_a_tunnel_ends() {
     assert!(logs.contains("no live upstreams while connecting to upstream"), "{logs}");
 }
 
+const MOVING: &str = "
+resolver @DNS@ ipv6=off;
+upstream rooms {
+    zone rooms 64k;
+    server rooms.test:@ROOMS@ resolve fail_timeout=1s;
+}
+server {
+    listen @LISTEN@;
+    location / { websocket_proxy on; proxy_pass http://rooms; }
+}
+";
+
+#[test]
+fn clients_find_a_backend_that_moves_and_keep_the_old_while_it_lives() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dns = Dns::start();
+    let port = free_on_three();
+    let is_at = |ips: &[&str]| dns.addresses("rooms.test", ips, 1);
+    is_at(&["127.0.0.1", "127.0.0.2"]);
+    let site = MOVING.replace("@DNS@", &dns.address().to_string()).replace("@ROOMS@", &port.to_string());
+    let mut server = Server::start(Kind::Wsproxy, Place::new(), &site);
+    let gateway = path_of(&server.address("LISTEN"));
+    let moved = async |to: &str| {
+        let words = format!("rooms.test has moved from {to}");
+        let begun = Instant::now();
+        while !server.place.read("error.log").contains(&words) {
+            assert!(begun.elapsed() < PATIENCE, "never came: {words}\n{}", server.logs());
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let at = |last: u8| format!("127.0.0.{last}:{port}");
+    let seen = runtime.block_on(async {
+        let door = |last: u8| Door::Tcp(([127, 0, 0, last], port).into());
+        let mut backends = [1, 2, 3].map(|last| Backend::new(usize::from(last) - 1, door(last)));
+        backends[0].revive().await;
+        backends[1].revive().await;
+        let seen = Arc::new(Seen::default());
+        let clients: Vec<_> =
+            (0..CLIENTS).map(|_| tokio::spawn(client(gateway.clone(), seen.clone()))).collect();
+        seen.more_tunnels("where the name is", &[0, 1], 20).await;
+        let mut stays = long_tunnel(&gateway, 0).await;
+        // One more comes, the first goes from the name and lives on.
+        backends[2].revive().await;
+        is_at(&["127.0.0.2", "127.0.0.3"]);
+        moved(&format!("{}, {} to {}, {}", at(1), at(2), at(2), at(3))).await;
+        let left = seen.counts.lock().unwrap().opened[0];
+        seen.more_tunnels("where the name is now", &[1, 2], 20).await;
+        // Handshakes that were under way when the name moved may still have come to it.
+        assert!(seen.counts.lock().unwrap().opened[0] <= left + CLIENTS, "it gets no new tunnels");
+        say(&mut stays, "to the old address").await;
+        // One dies, and its name moves back to the first.
+        backends[1].kill().await;
+        seen.more_tunnels("on the one that lives", &[2], 20).await;
+        is_at(&["127.0.0.1", "127.0.0.3"]);
+        moved(&format!("{}, {} to {}, {}", at(2), at(3), at(3), at(1))).await;
+        seen.more_tunnels("on it and on the first", &[0, 2], 20).await;
+        // It comes back where it was; the name moves there, then the others die.
+        backends[1].revive().await;
+        is_at(&["127.0.0.2"]);
+        moved(&format!("{}, {} to {}", at(3), at(1), at(2))).await;
+        backends[2].kill().await;
+        seen.more_tunnels("on the one that came back", &[1], 20).await;
+        say(&mut stays, "to the old address, twice moved away from").await;
+        // It is started anew with another address before the name servers say so: some are refused, and it heals.
+        seen.nobody_lives.store(true, Ordering::SeqCst);
+        backends[1].kill().await;
+        backends[2].revive().await;
+        is_at(&["127.0.0.3"]);
+        seen.more_tunnels("where it came up", &[2], 20).await;
+        seen.nobody_lives.store(false, Ordering::SeqCst);
+        seen.more_tunnels("at the end", &[2], 20).await;
+        say(&mut stays, "at the end").await;
+        seen.done.store(true, Ordering::SeqCst);
+        for client in clients {
+            client.await.expect("a client does not panic");
+        }
+        seen
+    });
+    server.quit().expect("a graceful end");
+    let counts = seen.counts.lock().unwrap();
+    assert_eq!(counts.refused, Vec::<String>::new(), "while somebody lived, nobody was refused");
+    assert_eq!(counts.wrong, Vec::<String>::new());
+    assert!(counts.refused_by_nobody.iter().all(|why| why == "502 Bad Gateway"), "{counts:?}");
+    assert!(counts.cut.keys().all(|code| [1002, 1011, 1014].contains(code)), "{counts:?}");
+}
+
+/// A port that nobody uses on 127.0.0.1 to 127.0.0.3.
+fn free_on_three() -> u16 {
+    loop {
+        let first = std::net::TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let port = first.local_addr().expect("an address").port();
+        if (2..=3)
+            .all(|last| std::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, last], port))).is_ok())
+        {
+            return port;
+        }
+    }
+}
+
+/// A tunnel to this backend, which has to be one of those that get new ones.
+async fn long_tunnel(gateway: &PathBuf, backend: usize) -> WebSocketStream<UnixStream> {
+    loop {
+        let stream = UnixStream::connect(gateway).await.expect("the gateway lives");
+        let (socket, response) = client_async("ws://rooms/", stream).await.expect("a tunnel");
+        if backend_of(&response) == backend {
+            return socket;
+        }
+    }
+}
+
+async fn say(socket: &mut WebSocketStream<UnixStream>, text: &str) {
+    socket.send(Message::text(text)).await.expect("it is open");
+    assert_eq!(socket.next().await.expect("an echo").expect("a message"), Message::text(text));
+}
+
 fn path_of(address: &Address) -> PathBuf {
     match address {
         Address::Unix(path) => path.clone(),
@@ -110,19 +234,44 @@ fn path_of(address: &Address) -> PathBuf {
 /// A WebSocket server that says its number in a header and sends back what comes.
 struct Backend {
     number: usize,
-    path: PathBuf,
+    door: Door,
     task: Option<JoinHandle<()>>,
 }
 
+/// Where a backend listens.
+enum Door {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+enum Listener {
+    Unix(UnixListener),
+    Tcp(TcpListener),
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Box<dyn Duplex>> {
+        Ok(match self {
+            Listener::Unix(listener) => Box::new(listener.accept().await?.0),
+            Listener::Tcp(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
 impl Backend {
-    fn start((number, path): (usize, PathBuf)) -> Backend {
-        let mut backend = Backend { number, path, task: None };
-        backend.revive();
-        backend
+    fn new(number: usize, door: Door) -> Backend {
+        Backend { number, door, task: None }
     }
 
-    fn revive(&mut self) {
-        let listener = UnixListener::bind(&self.path).expect("the socket's path is free");
+    async fn revive(&mut self) {
+        let listener = match &self.door {
+            Door::Unix(path) => Listener::Unix(UnixListener::bind(path).expect("the socket's path is free")),
+            Door::Tcp(address) => Listener::Tcp(TcpListener::bind(address).await.expect("the port is free")),
+        };
         self.task = Some(tokio::spawn(serve(listener, self.number)));
     }
 
@@ -131,18 +280,20 @@ impl Backend {
         let task = self.task.take().expect("it lives");
         task.abort();
         assert!(task.await.expect_err("it was aborted").is_cancelled());
-        std::fs::remove_file(&self.path).expect("its socket");
+        if let Door::Unix(path) = &self.door {
+            std::fs::remove_file(path).expect("its socket");
+        }
     }
 }
 
-async fn serve(listener: UnixListener, number: usize) {
+async fn serve(listener: Listener, number: usize) {
     let mut tunnels = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
+    while let Ok(stream) = listener.accept().await {
         tunnels.spawn(echo(stream, number));
     }
 }
 
-async fn echo(stream: UnixStream, number: usize) -> Result<(), tungstenite::Error> {
+async fn echo(stream: Box<dyn Duplex>, number: usize) -> Result<(), tungstenite::Error> {
     #[expect(clippy::result_large_err, reason = "tungstenite's signature")]
     let name = |_: &Request, mut response: Response| {
         response.headers_mut().insert("X-Backend", number.into());
