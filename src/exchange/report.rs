@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use crate::features::error_log::{Level, Settings};
-use crate::net::Host;
+use crate::net::{Address, Host};
 use crate::request::Request;
 
 /// Bytes of a request line or a host that a message shows.
@@ -63,7 +63,11 @@ impl fmt::Display for Context<'_> {
         if let Some(tried) = request.upstream.tries.last() {
             let target = Shown(request.head.target());
             match &tried.unpicked {
-                None => write!(f, ", upstream: \"http://{}{target}\"", tried.peer)?,
+                None => {
+                    // As in an URL of `proxy_pass`, a socket's path ends at a colon.
+                    let end = if matches!(tried.peer, Address::Unix(_)) { ":" } else { "" };
+                    write!(f, ", upstream: \"http://{}{end}{target}\"", tried.peer)?;
+                }
                 Some(group) => write!(f, ", upstream: \"http://{}{target}\"", Shown(group))?,
             }
         }

@@ -2,11 +2,11 @@
 //! wsproxy, with weights, servers that are down, that refuse, and tunnels that stay open.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
 };
 
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::support::{
     client::Client,
@@ -274,4 +274,49 @@ fn of_two_by_chance_the_one_with_fewer_tunnels_is_chosen() {
     let seen = tunnels(&server, 20);
     let to_a = seen.iter().filter(|tried| upstreams.named(tried) == "101 A").count();
     assert!((9..=11).contains(&to_a), "{seen:?}");
+}
+
+/// A Unix socket where nobody accepts and nobody else can queue.
+fn full(path: &str) -> Vec<Socket> {
+    let address = SockAddr::unix(path).expect("a path");
+    let listener = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    listener.bind(&address).expect("a free path");
+    listener.listen(0).expect("a listener");
+    let mut sockets = vec![listener];
+    loop {
+        let one = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        one.set_nonblocking(true).expect("a socket that does not wait");
+        match one.connect(&address) {
+            Ok(()) => sockets.push(one),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return sockets,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_socket_whose_queue_is_full_is_a_failure_and_the_next_is_asked() {
+    let site = "upstream group { zone group 64k; server @UPSTREAM2@ fail_timeout=1h; server @UPSTREAM1@; }
+        server { listen @LISTEN@; location / { proxy_pass http://group; add_header X-Tried $upstream_addr; } }";
+    let [nginx, wsproxy] = [Kind::Nginx, Kind::Wsproxy].map(|kind| {
+        let place = Place::new();
+        let _origin = Origin::start(&place.address("UPSTREAM1"), vec![Answer::text("here")]);
+        let _full = full(place.value("UPSTREAM2").trim_start_matches("unix:"));
+        let server = Server::start(kind, place, site);
+        let tried: Vec<String> = (0..3)
+            .map(|_| {
+                let mut client = Client::connect(&server.address("LISTEN"));
+                let answer = client.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").expect("an answer");
+                format!("{} {}", answer.status(), answer.header("X-Tried").unwrap_or_default())
+            })
+            .collect();
+        let log = server.place.unfill(&server.place.read("error.log"));
+        let errors = log.lines().filter_map(|line| Some(line[line.find("connect()")?..].to_owned()));
+        (tried.iter().map(|one| server.place.unfill(one)).collect::<Vec<_>>(), errors.collect::<Vec<_>>())
+    });
+    assert_eq!(wsproxy, nginx);
+    assert_eq!(nginx.0, ["200 @UPSTREAM2@, @UPSTREAM1@", "200 @UPSTREAM1@", "200 @UPSTREAM1@"]);
+    let words =
+        "connect() to @UPSTREAM2@ failed (11: Resource temporarily unavailable) while connecting to upstream";
+    assert!(nginx.1.len() == 1 && nginx.1[0].starts_with(words), "{:?}", nginx.1);
 }

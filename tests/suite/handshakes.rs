@@ -84,7 +84,7 @@ fn a_location_that_sets_neither_header() {
         [format!(
             "{NOT_PASSED} add \"proxy_set_header Upgrade $http_upgrade;\" and \"proxy_set_header Connection \
 upgrade;\" beside proxy_pass (@DIR@/site.conf:4), or \"# wsproxy: websocket_proxy on;\"; upstream answered 426 to \
-a plain request, client: unix:, server: , request: \"GET /ws HTTP/1.1\", upstream: \"http://@UPSTREAM1@/ws\", \
+a plain request, client: unix:, server: , request: \"GET /ws HTTP/1.1\", upstream: \"http://@UPSTREAM1@:/ws\", \
 host: \"a:8080\""
         )]
     );

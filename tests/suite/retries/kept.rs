@@ -1,9 +1,12 @@
 //! Connections to upstreams that are kept for the next request.
 
+use std::{thread, time::Duration};
+
 use super::scene::{SWITCHING, Scene, get, handshake, post};
 use crate::support::{
-    origin::{Answer, Then},
-    server::Kind,
+    client::Client,
+    origin::{Answer, Origin, Then},
+    server::{Kind, Place, Server},
 };
 
 const HEADERS: &str = "proxy_http_version 1.1; proxy_set_header Connection $connection_upgrade; \
@@ -138,4 +141,41 @@ fn a_connection_that_is_local_is_for_its_location_only() {
         let scene = scene(&group, locations, vec![vec![Answer::text("a")]], requests);
         assert_eq!(connections(&scene), expected, "{keepalive}");
     }
+}
+
+/// The connections of six requests that come with pauses longer than a millisecond.
+fn with_pauses(kind: Kind, lines: &str) -> Vec<usize> {
+    let place = Place::new();
+    let origin = Origin::start(&place.address("UPSTREAM1"), vec![Answer::text("a")]);
+    let group = format!("upstream one {{ server @UPSTREAM1@; keepalive 4; {lines} }}");
+    let site = format!(
+        "{MAP}\n{group}\nserver {{ listen @LISTEN@; {HEADERS} location / {{ proxy_pass http://one; }} }}"
+    );
+    let server = Server::start(kind, place, &site);
+    for _ in 0..6 {
+        let mut client = Client::connect(&server.address("LISTEN"));
+        assert_eq!(client.ask(get("/")).expect("an answer").status(), 200);
+        thread::sleep(Duration::from_millis(5));
+    }
+    origin.received().iter().map(|received| received.connection).collect()
+}
+
+#[test]
+fn a_connection_that_is_too_old_is_not_kept() {
+    for kind in [Kind::Nginx, Kind::Wsproxy] {
+        assert_eq!(with_pauses(kind, "keepalive_time 1h;"), [1; 6], "{kind:?}");
+        // One may carry a request within its first millisecond, and the one behind that.
+        let connections = with_pauses(kind, "keepalive_time 1ms;");
+        let most = connections.chunk_by(|a, b| a == b).map(<[usize]>::len).max();
+        assert!(most <= Some(2), "{kind:?}: {connections:?}");
+    }
+}
+
+#[test]
+fn a_connection_that_idles_for_too_long_is_not_used() {
+    for kind in [Kind::Nginx, Kind::Wsproxy] {
+        assert_eq!(with_pauses(kind, "keepalive_timeout 1h;"), [1; 6], "{kind:?}");
+    }
+    // When nginx closes it is its timer's doing, which may be late.
+    assert_eq!(with_pauses(Kind::Wsproxy, "keepalive_timeout 1ms;"), [1, 2, 3, 4, 5, 6]);
 }
