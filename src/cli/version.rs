@@ -31,6 +31,7 @@ const MODULES: &[(&str, &str)] = &[
     ("http_upstream_ip_hash_module", "ip_hash"),
     ("http_upstream_keepalive_module", "keepalive"),
     ("http_upstream_least_conn_module", "least_conn"),
+    ("http_upstream_least_time_module", "least_time"),
     ("http_upstream_random_module", "random"),
     ("http_uwsgi_module", "uwsgi_pass"),
     ("http_v2_module", "http2"),

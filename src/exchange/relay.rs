@@ -179,6 +179,7 @@ impl Exchange<'_> {
         let intercepted = self.settings.proxy.intercept_errors
             && status >= 300
             && self.settings.error_page.page(status).is_some();
+        asked.group.answered(&mut asked.picked.id, !intercepted);
         if !intercepted {
             self.learn(&asked, Moment::Head);
         }

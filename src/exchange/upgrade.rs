@@ -55,6 +55,7 @@ impl Exchange<'_> {
             self.fail(asked, 502);
             return Err(Reply::Status(502));
         }
+        asked.group.answered(&mut asked.picked.id, true);
         self.learn(&asked, Moment::Head);
         self.begin_switch(&asked);
         let head = std::mem::take(&mut self.request.reply.head);
@@ -68,7 +69,7 @@ impl Exchange<'_> {
             return Ok(Done::Aborted);
         }
         // A peer counts as well again at its 101, not when the tunnel closes as in nginx.
-        asked.group.succeeded(asked.picked.id);
+        asked.group.succeeded(&mut asked.picked.id);
         let lesson = self.lesson(&asked, Moment::Release).map(Box::new);
         let early = self.early(&mut asked);
         let received = asked.received;

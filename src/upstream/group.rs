@@ -14,6 +14,7 @@ use super::round::{Round, Wish};
 use super::sessions::{SessionZone, Sessions};
 use super::sid::{self, Sid};
 use super::spec::{Endpoint, GroupSpec, ServerSpec};
+use super::times::{Told, Trip};
 
 /// Peers and their state, shared by all workers.
 #[derive(Debug)]
@@ -241,7 +242,11 @@ impl Group {
         let at = chosen.ok_or(NoPeer::Unavailable)?;
         let peer = &mut rank.peers[at];
         peer.connections += 1;
-        let id = PeerId { number: peer.number, hint: at as u32 };
+        let flies = !rank.single && self.spec.method.counts_flights();
+        if flies {
+            peer.times.take_off(now);
+        }
+        let id = PeerId { number: peer.number, hint: at as u32, trip: Trip::begin(now, flies) };
         let Card { address, sid, .. } = rank.cards[at].clone();
         if !rank.single {
             rank.peers[at].chosen(now);
@@ -250,7 +255,12 @@ impl Group {
         if state.replaced {
             drop(state);
             self.in_latest(|latest| {
-                latest.find(id, |peer, _| peer.connections += 1);
+                latest.find(id, |peer, _| {
+                    peer.connections += 1;
+                    if flies {
+                        peer.times.take_off(now);
+                    }
+                });
             });
         }
         Ok(Picked { id, address, sid })
@@ -262,25 +272,73 @@ impl Group {
     }
 
     pub(super) fn release_at(&self, id: PeerId, outcome: Outcome, now: Now) {
+        // Those who fail are often quick about it, which is nothing to prefer them for.
+        let header = id.trip.header.filter(|_| outcome != Outcome::Failure);
+        let told = self.told(id.trip, header, now);
         let mut state = self.lock();
-        state.release(id, outcome, now);
+        state.release(id, outcome, &told, now);
         if state.replaced {
             drop(state);
-            self.in_latest(|latest| latest.release(id, outcome, now));
+            self.in_latest(|latest| latest.release(id, outcome, &told, now));
+        }
+    }
+
+    /// Tells that the header of an answer has come, which is `passed_on` if the client gets this answer: as in nginx
+    /// the time of another counts only when its try is over.
+    pub fn answered(&self, id: &mut PeerId, passed_on: bool) {
+        if self.spec.method.is_timed() {
+            self.answered_at(id, passed_on, Now::read());
+        }
+    }
+
+    pub(super) fn answered_at(&self, id: &mut PeerId, passed_on: bool, now: Now) {
+        let took = id.trip.took(now);
+        id.trip.header = Some(took);
+        if passed_on && self.spec.method.ends_flights_at_header() {
+            let told = Told { header: Some(took), last_byte: None, landed: id.trip.flies.then_some(took) };
+            id.trip.flies = false;
+            self.everywhere(*id, |peer| peer.times.learn(&told, now));
         }
     }
 
     /// Tells that a peer which goes on being used has answered well: a tunnel is open.
     ///
     /// nginx learns of it when the tunnel closes, so that there a recovered peer gets one WebSocket
-    /// per `fail_timeout`.
-    pub fn succeeded(&self, id: PeerId) {
+    /// per `fail_timeout`, and the life of a tunnel is the time that its answer took.
+    pub fn succeeded(&self, id: &mut PeerId) {
+        self.succeeded_at(id, Now::read());
+    }
+
+    pub(super) fn succeeded_at(&self, id: &mut PeerId, now: Now) {
+        let told = self.told(id.trip, id.trip.header, now);
+        (id.trip.header, id.trip.flies) = (None, false);
+        self.everywhere(*id, |peer| {
+            peer.did_well();
+            peer.times.learn(&told, now);
+        });
+    }
+
+    /// What is learnt of a try that is over.
+    fn told(&self, trip: Trip, header: Option<u32>, now: Now) -> Told {
+        if !self.spec.method.is_timed() {
+            return Told::default();
+        }
+        let took = trip.took(now);
+        Told {
+            header: header.filter(|_| !self.spec.method.ends_flights_at_header()),
+            last_byte: header.map(|_| took),
+            landed: trip.flies.then_some(took),
+        }
+    }
+
+    /// Changes a peer here and in the group that has taken over.
+    fn everywhere(&self, id: PeerId, change: impl Fn(&mut Peer)) {
         let mut state = self.lock();
-        state.find(id, |peer, _| peer.did_well());
+        state.find(id, |peer, _| change(peer));
         if state.replaced {
             drop(state);
             self.in_latest(|latest| {
-                latest.find(id, |peer, _| peer.did_well());
+                latest.find(id, |peer, _| change(peer));
             });
         }
     }
@@ -360,8 +418,9 @@ impl State {
         }
     }
 
-    fn release(&mut self, id: PeerId, outcome: Outcome, now: Now) {
+    fn release(&mut self, id: PeerId, outcome: Outcome, told: &Told, now: Now) {
         self.find(id, |peer, single| {
+            peer.times.learn(told, now);
             peer.connections = peer.connections.saturating_sub(1);
             match outcome {
                 Outcome::Abandoned => {}

@@ -14,6 +14,7 @@ mod round;
 mod sessions;
 mod sid;
 mod spec;
+mod times;
 mod trace;
 
 pub use group::{Group, NoPeer, Outcome, Picked};
@@ -22,7 +23,7 @@ pub use peer::PeerId;
 pub use round::{Round, Wish};
 pub use sessions::{Room, SessionKey, SessionZone, Sessions};
 pub use sid::{LONGEST_ROUTE, Sid};
-pub use spec::{Endpoint, GroupSpec, Keepalive, MOST_RING_WEIGHT, Method, ServerSpec};
+pub use spec::{Endpoint, GroupSpec, Keepalive, MOST_RING_WEIGHT, Method, ServerSpec, TimeTo};
 pub use trace::{By, Number, Step, Trace};
 
 #[cfg(test)]
@@ -30,3 +31,6 @@ mod tests;
 
 #[cfg(test)]
 mod sid_tests;
+
+#[cfg(test)]
+mod least_time_tests;

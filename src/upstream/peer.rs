@@ -6,9 +6,10 @@ use crate::net::Address;
 
 use super::sid::Sid;
 use super::spec::ServerSpec;
+use super::times::{Times, Trip};
 
 /// A moment, in milliseconds since 1970.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Now(pub i64);
 
 impl Now {
@@ -23,12 +24,13 @@ impl Now {
 }
 
 /// A peer by the number it got when it came into a group. It keeps that for as long as a group of the name has
-/// its address, reloads or not.
+/// its address, reloads or not. It comes with the try it was picked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PeerId {
     pub(super) number: u32,
     /// Where it stood when this was made: where to look first.
     pub(super) hint: u32,
+    pub(super) trip: Trip,
 }
 
 /// What choosing looks at, close together since there may be a thousand of them.
@@ -55,6 +57,8 @@ pub struct Peer {
     pub accessed: i64,
     /// The second since which it is known to have failed, or is tried again.
     pub checked: i64,
+    /// How long it takes to answer, where the group's method asks for that.
+    pub times: Times,
 }
 
 /// What only who was chosen is asked for.
@@ -85,6 +89,7 @@ impl Peer {
             fail_timeout: i64::try_from(spec.fail_timeout.as_secs()).unwrap_or(i64::MAX),
             accessed: 0,
             checked: 0,
+            times: Times::default(),
         }
     }
 
@@ -110,6 +115,7 @@ impl Peer {
         self.fails = before.fails;
         self.accessed = before.accessed;
         self.checked = before.checked;
+        self.times = before.times.clone();
     }
 
     /// Whether it may be asked.

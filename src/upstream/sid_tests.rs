@@ -138,7 +138,14 @@ fn sessions_go_on_in_a_group_that_keeps_their_zone() {
 #[test]
 fn an_id_goes_before_every_method() {
     use Method::{ConsistentHash, Hash, IpHash, LeastConn, Random, RandomTwo, RoundRobin};
-    for method in [RoundRobin, IpHash, Hash, ConsistentHash, LeastConn, Random, RandomTwo] {
+    let timed = [
+        Method::LeastTime { to: TimeTo::Header, inflight: false },
+        Method::LeastTime { to: TimeTo::LastByte, inflight: true },
+        Method::RandomTwoTime(TimeTo::Header),
+    ];
+    for method in
+        [RoundRobin, IpHash, Hash, ConsistentHash, LeastConn, Random, RandomTwo].into_iter().chain(timed)
+    {
         let servers = vec![routed(1), routed(2), routed(3)];
         let group = Group::new(GroupSpec { sticky: true, method, ..spec(servers) });
         for (id, last) in [("r1", 1), ("r2", 2), ("r3", 3)] {

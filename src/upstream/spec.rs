@@ -61,6 +61,21 @@ pub enum Method {
     Random,
     /// `random two least_conn`.
     RandomTwo,
+    /// `least_time`.
+    LeastTime {
+        to: TimeTo,
+        /// Tries that go on count for as long as they have.
+        inflight: bool,
+    },
+    /// `random two least_time=…`.
+    RandomTwoTime(TimeTo),
+}
+
+/// Of an answer, what the time it takes is measured to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeTo {
+    Header,
+    LastByte,
 }
 
 impl Method {
@@ -68,9 +83,24 @@ impl Method {
     /// then; they know no backups, but nginx takes those that stand before the method's line.
     pub(super) fn turning_to_backups(self) -> Method {
         match self {
-            Method::LeastConn => Method::LeastConn,
+            Method::LeastConn | Method::LeastTime { .. } => self,
             _ => Method::RoundRobin,
         }
+    }
+
+    /// The choice depends on how long peers take.
+    pub(super) fn is_timed(self) -> bool {
+        matches!(self, Method::LeastTime { .. } | Method::RandomTwoTime(_))
+    }
+
+    /// It depends on tries that go on.
+    pub(super) fn counts_flights(self) -> bool {
+        matches!(self, Method::LeastTime { inflight: true, .. })
+    }
+
+    /// A try goes on until its header has come, whose time counts at once.
+    pub(super) fn ends_flights_at_header(self) -> bool {
+        self == Method::LeastTime { to: TimeTo::Header, inflight: true }
     }
 }
 

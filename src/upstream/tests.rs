@@ -179,8 +179,8 @@ fn a_peer_that_failed_rests_and_is_asked_again() {
     group.release_at(id, Outcome::Failure, at(0));
     assert!(first);
     assert!((0..=2).all(|second| !last(second).0), "it rests for its fail_timeout");
-    let probe = (0..3).map(|_| last(3)).find(|(first, _)| *first).expect("it is asked once more");
+    let mut probe = (0..3).map(|_| last(3)).find(|(first, _)| *first).expect("it is asked once more");
     assert!((0..3).all(|_| !last(3).0), "and no more, until it has answered");
-    group.succeeded(probe.1);
+    group.succeeded(&mut probe.1);
     assert!((0..3).any(|_| last(3).0));
 }

@@ -2,7 +2,7 @@
 //! none) are in `features/checked`.
 
 use crate::features::{Call, Row};
-use crate::upstream::Method;
+use crate::upstream::{Method, TimeTo};
 
 use super::Written;
 
@@ -30,6 +30,16 @@ pub const LEAST_CONN: Row<Written> = Row {
     set: |w, _| w.balance(Method::LeastConn),
 };
 
+pub const LEAST_TIME: Row<Written> = Row {
+    name: "least_time",
+    doc: "Chooses the peer that answers soonest, for its weight and what it has to do: to its header or to its last \
+          byte; with inflight, requests without an answer count for as long as they have waited.",
+    set: |w, call| {
+        let to = time_to(call.arg(0));
+        w.balance(Method::LeastTime { to, inflight: call.arg(1) == b"inflight" });
+    },
+};
+
 pub const RANDOM: Row<Written> =
     Row { name: "random", doc: "Chooses by chance, or the less busy of two that chance names.", set: random };
 
@@ -37,11 +47,12 @@ fn random(written: &mut Written, call: &mut Call) {
     let method = match (call.arg(0), call.arg(1)) {
         (b"", _) => Method::Random,
         (_, b"" | b"least_conn") => Method::RandomTwo,
-        (_, other) => {
-            let shown = format!("\"random two {}\"", String::from_utf8_lossy(other));
-            call.not_served(1, &shown);
-            Method::RandomTwo
-        }
+        (_, b"least_time=header") => Method::RandomTwoTime(TimeTo::Header),
+        (_, _) => Method::RandomTwoTime(TimeTo::LastByte),
     };
     written.balance(method);
+}
+
+fn time_to(word: &[u8]) -> TimeTo {
+    if word.eq_ignore_ascii_case(b"header") { TimeTo::Header } else { TimeTo::LastByte }
 }

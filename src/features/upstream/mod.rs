@@ -47,6 +47,7 @@ const ROWS: &[Row<Written>] = &[
         set: |w, call| w.keepalive.timeout = call.time(0),
     },
     methods::LEAST_CONN,
+    methods::LEAST_TIME,
     methods::RANDOM,
     Row { name: "server", doc: "A peer: its address and how it is to be treated.", set: server::set },
     Row {

@@ -4,6 +4,7 @@ mod consistent;
 mod hash;
 mod ip_hash;
 mod least_conn;
+mod least_time;
 mod random;
 mod round_robin;
 mod sticky;
@@ -13,6 +14,8 @@ use super::rank::Rank;
 use super::round::{Round, Wish};
 use super::spec::Method;
 use super::trace::By;
+
+use least_time::Estimate;
 
 pub use consistent::Ring;
 
@@ -34,8 +37,15 @@ pub fn choose(method: Method, rank: &mut Rank, wish: &Wish, round: &mut Round, n
         Method::ConsistentHash => consistent::choose(rank, wish.key, round, now),
         Method::IpHash => ip_hash::choose(rank, wish.client, round, now),
         Method::Random => random::one(rank, round, now),
-        Method::RandomTwo => random::two(rank, round, now),
+        Method::RandomTwo => random::two(rank, round, now, least_conn::load),
+        Method::RandomTwoTime(to) => {
+            let by = Estimate { to, inflight: false };
+            random::two(rank, round, now, |one, other| by.compare(one, other, now))
+        }
         Method::LeastConn => return least_conn::choose(rank, round, now),
+        Method::LeastTime { to, inflight } => {
+            return least_time::choose(rank, Estimate { to, inflight }, round, now);
+        }
     };
     round.chosen_by(if chosen.is_some() { By::Method } else { By::Turn });
     chosen.or_else(|| {
@@ -53,7 +63,8 @@ fn decides(method: Method, rank: &Rank, wish: &Wish, round: &Round) -> bool {
     match method {
         Method::RoundRobin => false,
         Method::Hash | Method::ConsistentHash => may_go_on && !wish.key.is_empty(),
-        Method::IpHash | Method::Random | Method::RandomTwo | Method::LeastConn => may_go_on,
+        Method::IpHash | Method::LeastConn | Method::LeastTime { .. } => may_go_on,
+        Method::Random | Method::RandomTwo | Method::RandomTwoTime(_) => may_go_on,
     }
 }
 

@@ -1,11 +1,13 @@
 //! `random` (`ngx_http_upstream_get_random_peer`, `…_random2_peer`): a peer by chance and its weight, or the better
 //! of two.
 
-use crate::upstream::peer::Now;
+use std::cmp::Ordering;
+
+use crate::upstream::peer::{Now, Peer};
 use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
 
-use super::{MOST_TRIES, is_open, least_conn};
+use super::{MOST_TRIES, is_open};
 
 pub fn one(rank: &Rank, round: &mut Round, now: Now) -> Option<usize> {
     while round.misses <= MOST_TRIES {
@@ -18,8 +20,13 @@ pub fn one(rank: &Rank, round: &mut Round, now: Now) -> Option<usize> {
     None
 }
 
-/// The one of two with fewer connections for its weight, the second where they are alike.
-pub fn two(rank: &Rank, round: &mut Round, now: Now) -> Option<usize> {
+/// The one of two that has less to do, the second where they are alike.
+pub fn two(
+    rank: &Rank,
+    round: &mut Round,
+    now: Now,
+    compare: impl Fn(&Peer, &Peer) -> Ordering,
+) -> Option<usize> {
     let mut first = None;
     while round.misses <= MOST_TRIES {
         let at = any(rank);
@@ -29,8 +36,8 @@ pub fn two(rank: &Rank, round: &mut Round, now: Now) -> Option<usize> {
                 round.misses += 1;
                 continue;
             };
-            return Some(match least_conn::load(&rank.peers[at], &rank.peers[first]) {
-                std::cmp::Ordering::Greater => first,
+            return Some(match compare(&rank.peers[at], &rank.peers[first]) {
+                Ordering::Greater => first,
                 _ => at,
             });
         }
