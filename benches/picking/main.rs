@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use wsproxy::net::Address;
-use wsproxy::upstream::{Endpoint, Group, GroupSpec, Method, Outcome, Round, ServerSpec, Wish};
+use wsproxy::upstream::{Endpoint, Group, GroupSpec, Method, Outcome, Round, ServerSpec, TimeTo, Wish};
 
 const SIZES: [usize; 3] = [3, 100, 1_000];
 
@@ -23,8 +23,11 @@ const METHODS: &[(&str, Method)] = &[
     ("hash", Method::Hash),
     ("hash consistent", Method::ConsistentHash),
     ("least_conn", Method::LeastConn),
+    ("least_time", Method::LeastTime { to: TimeTo::Header, inflight: false }),
+    ("  inflight", Method::LeastTime { to: TimeTo::Header, inflight: true }),
     ("random", Method::Random),
     ("random two", Method::RandomTwo),
+    ("  least_time", Method::RandomTwoTime(TimeTo::Header)),
 ];
 
 fn main() {
@@ -64,7 +67,8 @@ fn measure(group: &Group) -> f64 {
             let key = count.to_le_bytes();
             let client = Some(IpAddr::V4(Ipv4Addr::from(count << 8)));
             let wish = Wish { key: &key, client, ..Wish::default() };
-            let picked = group.pick(&wish, &mut Round::default()).expect("everybody is well");
+            let mut picked = group.pick(&wish, &mut Round::default()).expect("everybody is well");
+            group.answered(&mut picked.id, true);
             group.release(black_box(picked).id, Outcome::Success);
         }
     }

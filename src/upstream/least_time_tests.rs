@@ -357,8 +357,8 @@ impl Reference {
         let (mut best, mut best_eta, mut many) = (None::<usize>, 0, false);
         for i in 0..self.peers.len() {
             let peer = &mut self.peers[i];
-            if peer.inflight_reqs > 0 {
-                let ift = peer.inflight_last / peer.inflight_reqs + (ms - peer.inflight_reqs_changed);
+            if let Some(each) = peer.inflight_last.checked_div(peer.inflight_reqs) {
+                let ift = each + (ms - peer.inflight_reqs_changed);
                 response_time_avg(&mut peer.inflight_time, ift);
             }
             let eta = self.eta(&self.peers[i], ms);
@@ -373,7 +373,8 @@ impl Reference {
         let mut best = best.expect("nobody fails");
         let mut total = 0;
         if many {
-            for i in best..self.peers.len() {
+            let first = best;
+            for i in first..self.peers.len() {
                 let eta = self.eta(&self.peers[i], ms);
                 if eta * self.peers[best].weight as u64 != best_eta * self.peers[i].weight as u64 {
                     continue;

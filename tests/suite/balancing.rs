@@ -265,6 +265,42 @@ fn chance_gives_everybody_something() {
     }
 }
 
+/// How much further apart two counts of the same chances lie than they should, by all of them (chi-square of a table
+/// of two rows).
+fn distance(one: &[f64], other: &[f64]) -> f64 {
+    let (all_one, all_other): (f64, f64) = (one.iter().sum(), other.iter().sum());
+    let cell = |count: f64, sum: f64, part: f64| (count - sum * part).powi(2) / (sum * part);
+    let column = |(one, other): (&f64, &f64)| {
+        let sum = one + other;
+        let part = all_one / (all_one + all_other);
+        cell(*one, sum, part) + cell(*other, sum, 1.0 - part)
+    };
+    one.iter().zip(other).filter(|(one, other)| **one + **other > 0.0).map(column).sum()
+}
+
+#[test]
+fn chance_is_as_kind_to_everybody_as_in_nginx() {
+    const REQUESTS: usize = 1500;
+    let upstreams = plain();
+    let servers = "server <A>; server <B> weight=2; server <C> weight=4; server <D> weight=3;";
+    for method in ["random;", "random two;", "random two least_conn;"] {
+        let site = upstreams.site(&format!("{method} {servers}"));
+        let [nginx, wsproxy] = [Kind::Nginx, Kind::Wsproxy].map(|kind| {
+            let server = Server::start(kind, Place::new(), &site);
+            let mut counts = [0.0; 4];
+            for tried in targets(&server, keys(REQUESTS)) {
+                let tried = upstreams.named(&tried);
+                let last = tried.chars().last().and_then(|last| "ABCD".find(last));
+                counts[last.unwrap_or_else(|| panic!("{tried}"))] += 1.0;
+            }
+            counts
+        });
+        // With three degrees of freedom 45 is passed once in a thousand million times.
+        let distance = distance(&nginx, &wsproxy);
+        assert!(distance < 45.0, "{method} {nginx:?} {wsproxy:?}: {distance}");
+    }
+}
+
 #[test]
 fn of_two_by_chance_the_one_with_fewer_tunnels_is_chosen() {
     let upstreams = Upstreams::start(&Answer::new(SWITCHING).then(Then::Echo));

@@ -20,6 +20,7 @@ mod soak;
 mod starting;
 mod sticky;
 mod support;
+mod times;
 mod tunnels_beside_nginx;
 mod upgrades;
 mod watching;

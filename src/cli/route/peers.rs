@@ -174,9 +174,14 @@ fn made_by(upstream: &Upstream) -> String {
             Some(std::net::IpAddr::V6(ip)) => format!("key {ip}, the client's address"),
             None => "key 0.0.0, since a client behind a Unix socket has no address".into(),
         },
-        Method::Random | Method::RandomTwo => format!("by lot, {}", shares()),
+        Method::Random | Method::RandomTwo | Method::RandomTwoTime(_) => format!("by lot, {}", shares()),
         Method::RoundRobin => format!("{}; {first}", shares()),
-        _ => format!("the running process knows what is open to each, here nothing is: {}", shares()),
+        Method::LeastConn => {
+            format!("the running process knows what is open to each, here nothing is: {}", shares())
+        }
+        Method::LeastTime { .. } => {
+            format!("the running process knows how long each takes, here none has been asked: {}", shares())
+        }
     }
 }
 
@@ -186,7 +191,9 @@ fn why(upstream: &Upstream, peer: &Peer) -> &'static str {
     let computes = matches!(spec.method, Method::Hash | Method::ConsistentHash | Method::IpHash);
     match (peer.trace.by, spec.method) {
         (By::Id, _) => ", which the request names",
-        (By::Method, Method::Random | Method::RandomTwo) => ", drawn by lot: another time it may be another",
+        (By::Method, Method::Random | Method::RandomTwo | Method::RandomTwoTime(_)) => {
+            ", drawn by lot: another time it may be another"
+        }
         (By::Turn, _) if spec.servers.len() == 1 && computes => ", the only server: nothing is computed",
         (By::Turn, _) if computes && !peer.trace.steps.is_empty() => {
             ", by round robin: nobody that was computed can be asked"
