@@ -313,7 +313,7 @@ impl Group {
         let told = self.told(id.trip, id.trip.header, now);
         (id.trip.header, id.trip.flies) = (None, false);
         self.everywhere(*id, |peer| {
-            peer.did_well();
+            peer.did_well(now);
             peer.times.learn(&told, now);
         });
     }
@@ -427,7 +427,7 @@ impl State {
                 // There is no other to ask instead.
                 _ if single => peer.fails = 0,
                 Outcome::Failure => peer.failed(now),
-                Outcome::Success => peer.did_well(),
+                Outcome::Success => peer.did_well(now),
             }
         });
         self.forget_gone();

@@ -33,6 +33,9 @@ pub struct PeerId {
     pub(super) trip: Trip,
 }
 
+/// A whole weight, in hundredths.
+pub const FULL: i64 = 100;
+
 /// What choosing looks at, close together since there may be a thousand of them.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -47,7 +50,7 @@ pub struct Peer {
     pub weight: i64,
     /// The weight that holds now: failures lower it for a while.
     pub effective: i64,
-    /// What smooth weighted round robin has given it and not taken back.
+    /// What smooth weighted round robin has given it and not taken back, in hundredths of a weight.
     pub current: i64,
     pub fails: u32,
     /// 0 never counts.
@@ -59,6 +62,10 @@ pub struct Peer {
     pub checked: i64,
     /// How long it takes to answer, where the group's method asks for that.
     pub times: Times,
+    /// How many milliseconds it takes to get its weight back when it is well again; 0 takes none.
+    pub slow_start: i64,
+    /// Since when it has been getting its weight back, in milliseconds.
+    pub slow_since: Option<i64>,
 }
 
 /// What only who was chosen is asked for.
@@ -90,14 +97,36 @@ impl Peer {
             accessed: 0,
             checked: 0,
             times: Times::default(),
+            slow_start: i64::try_from(spec.slow_start.as_millis()).unwrap_or(i64::MAX),
+            slow_since: None,
         }
     }
 
-    /// Its share of a turn of smooth weighted round robin; a weight that failures have lowered grows again.
-    pub fn gain(&mut self) {
-        self.current += self.effective;
+    /// Takes its share of a turn of smooth weighted round robin, and tells how much that was; a weight that failures
+    /// have lowered grows again.
+    pub fn gain(&mut self, now: Now) -> i64 {
+        let throttle = self.throttle(now);
+        if throttle == FULL {
+            self.slow_since = None;
+        }
+        let share = self.effective * throttle;
+        self.current += share;
         if self.effective < self.weight {
             self.effective += 1;
+        }
+        share
+    }
+
+    /// How much of its weight holds, in hundredths: all but for a while after it has recovered (`slow_start`).
+    ///
+    /// It is rounded down as in Angie, but the least is one: with nothing at all `least_conn` could not compare it.
+    pub fn throttle(&self, now: Now) -> i64 {
+        match self.slow_since {
+            Some(since) if self.slow_start > 0 => {
+                let passed = now.0.saturating_sub(since).max(0);
+                (passed.saturating_mul(FULL) / self.slow_start).clamp(1, FULL)
+            }
+            _ => FULL,
         }
     }
 
@@ -116,6 +145,7 @@ impl Peer {
         self.accessed = before.accessed;
         self.checked = before.checked;
         self.times = before.times.clone();
+        self.slow_since = before.slow_since.filter(|_| self.slow_start > 0);
     }
 
     /// Whether it may be asked.
@@ -130,9 +160,12 @@ impl Peer {
 
     /// It has failed too often of late.
     pub fn is_failing(&self, now: Now) -> bool {
-        self.max_fails > 0
-            && self.fails >= self.max_fails
-            && now.seconds() - self.checked <= self.fail_timeout
+        self.has_failed() && now.seconds() - self.checked <= self.fail_timeout
+    }
+
+    /// It has failed too often, lately or not.
+    fn has_failed(&self) -> bool {
+        self.max_fails > 0 && self.fails >= self.max_fails
     }
 
     pub fn is_full(&self) -> bool {
@@ -149,15 +182,39 @@ impl Peer {
     pub fn failed(&mut self, now: Now) {
         self.fails += 1;
         (self.accessed, self.checked) = (now.seconds(), now.seconds());
-        if self.max_fails > 0 {
+        if self.max_fails == 0 {
+            return;
+        }
+        if self.slow_start == 0 {
             self.effective = (self.effective - self.weight / i64::from(self.max_fails)).max(0);
+        } else {
+            self.slow_since = self.set_back(now);
         }
     }
 
+    /// Where a failure puts a peer that starts slowly: back by its part of the way, until there are too many.
+    fn set_back(&self, now: Now) -> Option<i64> {
+        if self.has_failed() {
+            return None;
+        }
+        let done = now.0.saturating_sub(self.slow_start);
+        let since = self.slow_since.map_or(done, |since| since.max(done));
+        Some(since.saturating_add(self.slow_start / i64::from(self.max_fails)).min(now.0))
+    }
+
     /// It did well, and counts as well if it was asked since its last failure.
-    pub fn did_well(&mut self) {
+    pub fn did_well(&mut self, now: Now) {
         if self.accessed < self.checked {
+            if self.has_failed() {
+                self.recovered(now);
+            }
             self.fails = 0;
         }
+    }
+
+    /// It is well again after it could not be asked: its weight grows from next to nothing where it starts slowly.
+    pub fn recovered(&mut self, now: Now) {
+        self.fails = 0;
+        self.slow_since = (self.slow_start > 0).then_some(now.0);
     }
 }

@@ -117,6 +117,8 @@ pub struct ServerSpec {
     pub max_fails: u32,
     /// Counted in whole seconds.
     pub fail_timeout: Duration,
+    /// How long a server that is well again takes to get its whole weight back; zero gives it back at once.
+    pub slow_start: Duration,
     pub backup: bool,
     pub down: bool,
     /// Only requests that name it by its id go there.
@@ -139,6 +141,7 @@ impl ServerSpec {
             max_conns: 0,
             max_fails: 1,
             fail_timeout: Duration::from_secs(10),
+            slow_start: Duration::ZERO,
             backup: false,
             down: false,
             drain: false,

@@ -184,3 +184,34 @@ fn a_peer_that_failed_rests_and_is_asked_again() {
     group.succeeded(&mut probe.1);
     assert!((0..3).any(|_| last(3).0));
 }
+
+#[test]
+fn a_server_that_is_well_again_gets_its_weight_back_slowly() {
+    use super::peer::Now;
+    use std::time::Duration;
+    let slow = |last| ServerSpec {
+        slow_start: Duration::from_secs(10),
+        fail_timeout: Duration::from_secs(1),
+        ..server(last)
+    };
+    let group = Group::new(spec(vec![slow(1), slow(2)]));
+    let at = |milliseconds: i64| Now(1_700_000_000_000 + milliseconds);
+    let pick = |group: &Group, now| {
+        let picked = group.pick_at(&Wish::default(), &mut Round::default(), at(now)).expect("a peer");
+        group.release_at(picked.id, Outcome::Abandoned, at(now));
+        (picked.address == address(1), picked.id)
+    };
+    let (first, id) = pick(&group, 0);
+    assert!(first);
+    group.release_at(id, Outcome::Failure, at(0));
+    let (_, probe) =
+        (0..2).map(|_| pick(&group, 2_000)).find(|(first, _)| *first).expect("it is asked again");
+    group.succeeded_at(&mut { probe }, at(2_000));
+    let share = |group: &Group, now| (0..150).filter(|_| pick(group, now).0).count();
+    // Where the turn stands may move each figure by one.
+    assert!(share(&group, 2_000) <= 2, "one in a hundred and one");
+    assert!((49..=51).contains(&share(&group, 7_000)), "a half to a whole");
+    let after = Group::after(spec(vec![slow(1), slow(2)]), &group);
+    assert!((49..=51).contains(&share(&after, 7_000)), "a reload does not make it well");
+    assert!((74..=76).contains(&share(&after, 12_000)));
+}

@@ -144,16 +144,25 @@ fn run_time(whole: &Whole, group: Option<NodeId>, build: &mut Build) {
     build.diagnostics.push(Diagnostic::error("missing-parameter", word.span, lacking));
 }
 
-/// What the balancing method before a `server` cannot do with it.
+/// What the balancing method before a `server` cannot do with it. Where a server starts slowly the method may stand
+/// behind it, too: a hash would never ask how much of a weight holds.
 fn methods(whole: &Whole, group: Option<NodeId>, build: &mut Build) {
-    let mut method: Option<&Directive> = None;
+    let is_method = |line: &&Directive| ["hash", "ip_hash", "random"].iter().any(|name| line.is(name));
+    let mut before: Option<&Directive> = None;
+    let last = whole.tree.items(group).filter(is_method).last();
     for directive in whole.tree.items(group) {
-        if ["hash", "ip_hash", "random"].iter().any(|name| directive.is(name)) {
-            method = Some(directive);
+        before = Some(directive).filter(is_method).or(before);
+        if !directive.is("server") {
+            continue;
         }
-        let Some(method) = method.filter(|_| directive.is("server")) else { continue };
-        if let Some(word) = directive.args.iter().skip(1).find(|word| word.value == "backup") {
-            let message = "balancing method does not support parameter \"backup\"";
+        for word in directive.args.iter().skip(1) {
+            let method = match &word.value[..] {
+                b"backup" => before,
+                slow if slow.starts_with(b"slow_start=") => last,
+                _ => None,
+            };
+            let Some(method) = method else { continue };
+            let message = format!("balancing method does not support parameter \"{}\"", word.value);
             let finding = Diagnostic::error("invalid-parameter", word.span, message);
             build.diagnostics.push(finding.also(method.name.span, "the method"));
         }

@@ -111,10 +111,10 @@ fn parameter(spec: &mut ServerSpec, call: &mut Call, at: usize) -> bool {
             spec.service = Some(String::from_utf8_lossy(value).into_owned());
         }
         (b"route", _) if equals.is_some() => spec.route = route(call, at, value),
-        (b"slow_start", _) if equals.is_some() => {
-            let shown = String::from_utf8_lossy(name).into_owned();
-            call.not_served(at, &format!("\"{shown}\" of a server"));
-        }
+        (b"slow_start", _) if equals.is_some() => match values::time(value) {
+            Some(time) => spec.slow_start = time,
+            None => return false,
+        },
         (b"drain", _) if equals.is_none() => spec.drain = true,
         _ => return false,
     }

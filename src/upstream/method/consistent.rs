@@ -87,7 +87,7 @@ pub fn choose(rank: &mut Rank, key: &[u8], round: &mut Round, now: Now) -> Optio
         let point = round.hash as usize % points;
         let (place, server) = ring.points[point];
         let own = &ring.peers[server as usize];
-        let chosen = turn(peers, own.iter().copied(), None, |peer| is_open(peer, round, now));
+        let chosen = turn(peers, own.iter().copied(), None, now, |peer| is_open(peer, round, now));
         round.step(|| {
             let number = Number::Point { crc: crc32fast::hash(key), point, points, place };
             Step { number, server: cards[own[0]].server, open: chosen.is_some() }

@@ -17,7 +17,7 @@ pub fn choose(rank: &mut Rank, round: &Round, now: Now) -> Option<usize> {
         if !is_open(peer, round, now) {
             continue;
         }
-        match best.map(|best| load(peer, &rank.peers[best])) {
+        match best.map(|best| load(peer, &rank.peers[best], now)) {
             None | Some(std::cmp::Ordering::Less) => (best, many) = (Some(at), false),
             Some(std::cmp::Ordering::Equal) => many = true,
             Some(std::cmp::Ordering::Greater) => {}
@@ -27,14 +27,19 @@ pub fn choose(rank: &mut Rank, round: &Round, now: Now) -> Option<usize> {
     if !many {
         return Some(best);
     }
-    let (connections, weight) = (rank.peers[best].connections as i64, rank.peers[best].weight);
+    let (connections, share) = (rank.peers[best].connections as i64, weight(&rank.peers[best], now));
     let all = best..rank.peers.len();
-    turn(&mut rank.peers, all, None, |peer| {
-        peer.connections as i64 * weight == connections * peer.weight && is_open(peer, round, now)
+    turn(&mut rank.peers, all, None, now, |peer| {
+        peer.connections as i64 * share == connections * weight(peer, now) && is_open(peer, round, now)
     })
 }
 
 /// How much a peer has to do beside another.
-pub fn load(one: &Peer, other: &Peer) -> std::cmp::Ordering {
-    (one.connections as i64 * other.weight).cmp(&(other.connections as i64 * one.weight))
+pub fn load(one: &Peer, other: &Peer, now: Now) -> std::cmp::Ordering {
+    (one.connections as i64 * weight(other, now)).cmp(&(other.connections as i64 * weight(one, now)))
+}
+
+/// How much a peer takes of what there is to do: its nominal weight, or as much of it as holds (`slow_start`).
+fn weight(peer: &Peer, now: Now) -> i64 {
+    peer.weight * peer.throttle(now)
 }

@@ -58,8 +58,7 @@ fn turn(peers: &mut [Peer], (first, least): (usize, u64), by: Estimate, round: &
         if !alike || !is_open(&peers[at], round, now) {
             continue;
         }
-        total += peers[at].effective;
-        peers[at].gain();
+        total += peers[at].gain(now);
         if peers[at].current > peers[best].current {
             best = at;
         }

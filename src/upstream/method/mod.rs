@@ -37,7 +37,7 @@ pub fn choose(method: Method, rank: &mut Rank, wish: &Wish, round: &mut Round, n
         Method::ConsistentHash => consistent::choose(rank, wish.key, round, now),
         Method::IpHash => ip_hash::choose(rank, wish.client, round, now),
         Method::Random => random::one(rank, round, now),
-        Method::RandomTwo => random::two(rank, round, now, least_conn::load),
+        Method::RandomTwo => random::two(rank, round, now, |one, other| least_conn::load(one, other, now)),
         Method::RandomTwoTime(to) => {
             let by = Estimate { to, inflight: false };
             random::two(rank, round, now, |one, other| by.compare(one, other, now))
@@ -79,6 +79,7 @@ fn turn(
     peers: &mut [Peer],
     among: impl Iterator<Item = usize>,
     named: Option<usize>,
+    now: Now,
     is_open: impl Fn(&Peer) -> bool,
 ) -> Option<usize> {
     let mut best: Option<(usize, i64)> = None;
@@ -88,8 +89,7 @@ fn turn(
         if !is_open(peer) {
             continue;
         }
-        total += peer.effective;
-        peer.gain();
+        total += peer.gain(now);
         if best.is_none_or(|(_, current)| peer.current > current) {
             best = Some((at, peer.current));
         }

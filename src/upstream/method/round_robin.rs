@@ -21,5 +21,5 @@ pub fn choose(rank: &mut Rank, named: Option<usize>, round: &Round, now: Now) ->
         return Some(at);
     }
     let all = 0..rank.peers.len();
-    super::turn(&mut rank.peers, all, named, |peer| super::is_open(peer, round, now))
+    super::turn(&mut rank.peers, all, named, now, |peer| super::is_open(peer, round, now))
 }
