@@ -180,7 +180,7 @@ impl Group {
             let weight = weight.unwrap_or(line.weight);
             let rank = &mut ranks[usize::from(*backup)];
             if let Some(at) = rank.position(server, one, Found::like_before(found, at)) {
-                rank.peers[at].weigh(weight);
+                rank.weigh(at, weight);
                 continue;
             }
             self.changes.fetch_add(1, Ordering::Relaxed);
@@ -198,7 +198,7 @@ impl Group {
 
     /// After peers have come or gone.
     fn settle(&self, state: &mut State) {
-        state.settle(&self.spec);
+        state.settle(&self.spec, Now::read());
         let peers = state.ranks.iter().flat_map(|rank| &rank.peers);
         self.tries.store(peers.filter(|peer| !peer.down).count(), Ordering::Relaxed);
     }
@@ -240,22 +240,27 @@ impl Group {
             chosen = method::choose(self.spec.method.turning_to_backups(), rank, wish, round, now);
         }
         let at = chosen.ok_or(NoPeer::Unavailable)?;
-        let peer = &mut rank.peers[at];
-        peer.connections += 1;
         let flies = !rank.single && self.spec.method.counts_flights();
-        if flies {
-            peer.times.take_off(now);
-        }
-        let id = PeerId { number: peer.number, hint: at as u32, trip: Trip::begin(now, flies) };
+        let trip = Trip::begin(now, flies);
+        let id = PeerId { number: rank.peers[at].number, hint: at as u32, trip };
         let Card { address, sid, .. } = rank.cards[at].clone();
-        if !rank.single {
-            rank.peers[at].chosen(now);
-            round.tried.add(id.number);
+        let single = rank.single;
+        rank.change(at, now, |peer| {
+            peer.connections += 1;
+            if flies {
+                peer.times.take_off(now);
+            }
+            if !single {
+                peer.chosen(now);
+            }
+        });
+        if !single {
+            round.tried.add(id);
         }
         if state.replaced {
             drop(state);
             self.in_latest(|latest| {
-                latest.find(id, |peer, _| {
+                latest.find(id, now, |peer, _| {
                     peer.connections += 1;
                     if flies {
                         peer.times.take_off(now);
@@ -297,7 +302,7 @@ impl Group {
         if passed_on && self.spec.method.ends_flights_at_header() {
             let told = Told { header: Some(took), last_byte: None, landed: id.trip.flies.then_some(took) };
             id.trip.flies = false;
-            self.everywhere(*id, |peer| peer.times.learn(&told, now));
+            self.everywhere(*id, now, |peer| peer.times.learn(&told, now));
         }
     }
 
@@ -312,7 +317,7 @@ impl Group {
     pub(super) fn succeeded_at(&self, id: &mut PeerId, now: Now) {
         let told = self.told(id.trip, id.trip.header, now);
         (id.trip.header, id.trip.flies) = (None, false);
-        self.everywhere(*id, |peer| {
+        self.everywhere(*id, now, |peer| {
             peer.did_well(now);
             peer.times.learn(&told, now);
         });
@@ -332,13 +337,13 @@ impl Group {
     }
 
     /// Changes a peer here and in the group that has taken over.
-    fn everywhere(&self, id: PeerId, change: impl Fn(&mut Peer)) {
+    fn everywhere(&self, id: PeerId, now: Now, change: impl Fn(&mut Peer)) {
         let mut state = self.lock();
-        state.find(id, |peer, _| change(peer));
+        state.find(id, now, |peer, _| change(peer));
         if state.replaced {
             drop(state);
             self.in_latest(|latest| {
-                latest.find(id, |peer, _| change(peer));
+                latest.find(id, now, |peer, _| change(peer));
             });
         }
     }
@@ -394,23 +399,19 @@ impl State {
     }
 
     /// After peers have come or gone.
-    fn settle(&mut self, spec: &GroupSpec) {
+    fn settle(&mut self, spec: &GroupSpec, now: Now) {
         let single = self.ranks[0].peers.len() == 1 && self.ranks[1].peers.is_empty();
         let [first, backups] = &mut self.ranks;
-        first.settle(spec, single);
-        backups.settle(spec, false);
+        first.settle(spec, single, now);
+        backups.settle(spec, false, now);
     }
 
     /// Changes a peer, wherever it is by now; the function is told whether it is the only one.
-    fn find(&mut self, id: PeerId, change: impl FnOnce(&mut Peer, bool)) {
+    fn find(&mut self, id: PeerId, now: Now, change: impl FnOnce(&mut Peer, bool)) {
         for rank in &mut self.ranks {
-            let is_it = |peer: &Peer| peer.number == id.number;
-            let at = match rank.peers.get(id.hint as usize) {
-                Some(peer) if is_it(peer) => Some(id.hint as usize),
-                _ => rank.peers.iter().position(is_it),
-            };
-            if let Some(at) = at {
-                return change(&mut rank.peers[at], rank.single);
+            if let Some(at) = id.place(&rank.peers) {
+                let single = rank.single;
+                return rank.change(at, now, |peer| change(peer, single));
             }
         }
         if let Some((peer, _)) = self.gone.iter_mut().find(|(peer, _)| peer.number == id.number) {
@@ -419,7 +420,7 @@ impl State {
     }
 
     fn release(&mut self, id: PeerId, outcome: Outcome, told: &Told, now: Now) {
-        self.find(id, |peer, single| {
+        self.find(id, now, |peer, single| {
             peer.times.learn(told, now);
             peer.connections = peer.connections.saturating_sub(1);
             match outcome {

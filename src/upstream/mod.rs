@@ -5,6 +5,7 @@
 //! (`method/`, one file each) chooses within a rank.
 
 mod group;
+mod heap;
 mod lineage;
 mod method;
 mod names;
@@ -16,6 +17,7 @@ mod sid;
 mod spec;
 mod times;
 mod trace;
+mod turns;
 
 pub use group::{Group, NoPeer, Outcome, Picked};
 pub use names::{Asking, Failed, Found, Looked};
@@ -34,3 +36,6 @@ mod sid_tests;
 
 #[cfg(test)]
 mod least_time_tests;
+
+#[cfg(test)]
+mod turns_tests;

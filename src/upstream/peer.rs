@@ -68,6 +68,28 @@ pub struct Peer {
     pub slow_since: Option<i64>,
 }
 
+impl PeerId {
+    /// Where its peer stands among these.
+    pub fn place(self, peers: &[Peer]) -> Option<usize> {
+        let is_it = |peer: &Peer| peer.number == self.number;
+        let hint = self.hint as usize;
+        if peers.get(hint).is_some_and(is_it) { Some(hint) } else { peers.iter().position(is_it) }
+    }
+}
+
+/// What a peer is for whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It may be asked with all of its weight, however time goes on.
+    Steady,
+    /// It may be asked, but its weight changes, or it is to show whether it is well.
+    Odd,
+    /// It has failed, and rests.
+    Resting,
+    /// It cannot be asked, however time goes on.
+    Shut,
+}
+
 /// What only who was chosen is asked for.
 #[derive(Clone, Debug)]
 pub struct Card {
@@ -150,7 +172,24 @@ impl Peer {
 
     /// Whether it may be asked.
     pub fn is_usable(&self, now: Now) -> bool {
-        !self.down && !self.is_failing(now) && !self.is_full()
+        !self.is_shut() && !self.is_failing(now)
+    }
+
+    /// It cannot be asked, and time alone does not change that.
+    fn is_shut(&self) -> bool {
+        self.down || self.is_full()
+    }
+
+    pub fn standing(&self, now: Now) -> Standing {
+        if self.is_shut() {
+            Standing::Shut
+        } else if self.is_failing(now) {
+            Standing::Resting
+        } else if self.has_failed() || self.effective != self.weight || self.slow_since.is_some() {
+            Standing::Odd
+        } else {
+            Standing::Steady
+        }
     }
 
     /// Not even a request that names it is sent there.
@@ -160,7 +199,12 @@ impl Peer {
 
     /// It has failed too often of late.
     pub fn is_failing(&self, now: Now) -> bool {
-        self.has_failed() && now.seconds() - self.checked <= self.fail_timeout
+        self.has_failed() && now.seconds() <= self.rests_until()
+    }
+
+    /// The last second of its rest after a failure.
+    pub fn rests_until(&self) -> i64 {
+        self.checked.saturating_add(self.fail_timeout)
     }
 
     /// It has failed too often, lately or not.

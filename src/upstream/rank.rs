@@ -2,9 +2,11 @@
 
 use super::method::Ring;
 use super::names::Found;
-use super::peer::{Card, Peer};
+use super::peer::{Card, Now, Peer};
+use super::round::Round;
 use super::sid::Sids;
 use super::spec::{GroupSpec, Method};
+use super::turns::{Among, Kept, Turns};
 
 /// Peers side by side, in the order of their `server` lines.
 #[derive(Debug, Default)]
@@ -18,13 +20,22 @@ pub struct Rank {
     pub ring: Ring,
     /// Where the peer of an id stands; nothing where requests name none.
     pub sids: Sids,
+    /// Whose turn it is.
+    turns: Turns,
     /// It is one peer, and no other rank has any.
     pub single: bool,
 }
 
 impl Rank {
     /// Prepares for choosing, after peers have come or gone.
-    pub fn settle(&mut self, spec: &GroupSpec, single: bool) {
+    pub fn settle(&mut self, spec: &GroupSpec, single: bool, now: Now) {
+        self.turns.leave(&mut self.peers);
+        let kept = match spec.method {
+            Method::LeastConn => Kept::ByLoad,
+            Method::LeastTime { .. } => Kept::Nothing,
+            _ => Kept::ByWeight,
+        };
+        self.turns.begin(&mut self.peers, kept, now);
         self.single = single;
         self.reach.clear();
         let mut total = 0;
@@ -53,15 +64,44 @@ impl Rank {
         self.reach.partition_point(|reach| *reach <= number % total)
     }
 
-    /// Puts a peer behind those of its `server` line.
+    /// Changes a peer: nothing that choosing looks at may change in another way.
+    pub fn change(&mut self, at: usize, now: Now, change: impl FnOnce(&mut Peer)) {
+        change(&mut self.peers[at]);
+        self.turns.place(&mut self.peers, at, now);
+    }
+
+    /// Gives a peer a weight; it has to be settled then.
+    pub fn weigh(&mut self, at: usize, weight: i64) {
+        self.turns.leave(&mut self.peers);
+        self.peers[at].weigh(weight);
+    }
+
+    /// What smooth weighted round robin has given a peer and not taken back, in hundredths of a weight.
+    pub fn current(&self, at: usize) -> i64 {
+        self.turns.current(&self.peers, at)
+    }
+
+    /// One turn of smooth weighted round robin; whoever it chooses has to be [changed](Rank::change) then.
+    pub fn turn(&mut self, among: Among, named: Option<usize>, round: &Round, now: Now) -> Option<usize> {
+        self.turns.turn(&mut self.peers, among, named, round, now)
+    }
+
+    /// A turn among those that share a server of the ring.
+    pub fn turn_on_ring(&mut self, server: usize, round: &Round, now: Now) -> Option<usize> {
+        self.turns.turn_of(&mut self.peers, &self.ring.peers[server], round, now)
+    }
+
+    /// Puts a peer behind those of its `server` line; it has to be settled then.
     pub fn insert(&mut self, peer: Peer, card: Card) {
+        self.turns.leave(&mut self.peers);
         let at = self.cards.partition_point(|other| other.server <= card.server);
         self.peers.insert(at, peer);
         self.cards.insert(at, card);
     }
 
-    /// Takes those peers of a `server` line out that do not stay.
+    /// Takes those peers of a `server` line out that do not stay; it has to be settled then.
     pub fn take_others(&mut self, server: usize, mut stays: impl FnMut(&Card) -> bool) -> Vec<(Peer, Card)> {
+        self.turns.leave(&mut self.peers);
         let mut taken = Vec::new();
         let mut at = 0;
         while at < self.cards.len() {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::peer::Peer;
+use super::peer::{Peer, PeerId};
 use super::trace::{By, Step, Trace};
 
 /// What a request brings.
@@ -35,20 +35,24 @@ pub struct Round {
 /// The peers a request has tried already. The first needs no memory: mostly there is no other.
 #[derive(Debug, Default)]
 pub(super) struct Tried {
-    first: Option<u32>,
-    others: Vec<u32>,
+    first: Option<PeerId>,
+    others: Vec<PeerId>,
 }
 
 impl Tried {
-    pub fn add(&mut self, number: u32) {
+    pub fn add(&mut self, id: PeerId) {
         match self.first {
-            None => self.first = Some(number),
-            Some(_) => self.others.push(number),
+            None => self.first = Some(id),
+            Some(_) => self.others.push(id),
         }
     }
 
     pub fn has(&self, number: u32) -> bool {
-        self.first == Some(number) || self.others.contains(&number)
+        self.iter().any(|id| id.number == number)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = PeerId> {
+        self.first.into_iter().chain(self.others.iter().copied())
     }
 
     pub fn clear(&mut self) {

@@ -8,7 +8,7 @@ use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
 use crate::upstream::trace::{Number, Step};
 
-use super::{MOST_TRIES, is_open, turn};
+use super::MOST_TRIES;
 
 /// How many points a server has for each unit of its weight.
 const POINTS: i64 = 160;
@@ -19,7 +19,7 @@ pub struct Ring {
     /// By hash: each with the index of its server in `peers`.
     points: Vec<(u32, u32)>,
     /// For each server text, the indexes of its peers.
-    peers: Vec<Vec<usize>>,
+    pub peers: Vec<Vec<usize>>,
 }
 
 impl Ring {
@@ -74,23 +74,22 @@ fn points(text: &str, weight: i64) -> impl Iterator<Item = u32> {
 }
 
 pub fn choose(rank: &mut Rank, key: &[u8], round: &mut Round, now: Now) -> Option<usize> {
-    let Rank { ring, peers, cards, .. } = rank;
-    if key.is_empty() || ring.points.is_empty() {
+    if key.is_empty() || rank.ring.points.is_empty() {
         return None;
     }
     if round.rehashes == 0 {
         round.rehashes = 1;
-        round.hash = ring.find(crc32fast::hash(key)) as u32;
+        round.hash = rank.ring.find(crc32fast::hash(key)) as u32;
     }
     while round.misses <= MOST_TRIES {
-        let points = ring.points.len();
+        let points = rank.ring.points.len();
         let point = round.hash as usize % points;
-        let (place, server) = ring.points[point];
-        let own = &ring.peers[server as usize];
-        let chosen = turn(peers, own.iter().copied(), None, now, |peer| is_open(peer, round, now));
+        let (place, server) = rank.ring.points[point];
+        let chosen = rank.turn_on_ring(server as usize, round, now);
+        let first = rank.ring.peers[server as usize][0];
         round.step(|| {
             let number = Number::Point { crc: crc32fast::hash(key), point, points, place };
-            Step { number, server: cards[own[0]].server, open: chosen.is_some() }
+            Step { number, server: rank.cards[first].server, open: chosen.is_some() }
         });
         if let Some(at) = chosen {
             return Some(at);

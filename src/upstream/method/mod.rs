@@ -37,7 +37,7 @@ pub fn choose(method: Method, rank: &mut Rank, wish: &Wish, round: &mut Round, n
         Method::ConsistentHash => consistent::choose(rank, wish.key, round, now),
         Method::IpHash => ip_hash::choose(rank, wish.client, round, now),
         Method::Random => random::one(rank, round, now),
-        Method::RandomTwo => random::two(rank, round, now, |one, other| least_conn::load(one, other, now)),
+        Method::RandomTwo => random::two(rank, round, now, least_conn::load),
         Method::RandomTwoTime(to) => {
             let by = Estimate { to, inflight: false };
             random::two(rank, round, now, |one, other| by.compare(one, other, now))
@@ -71,30 +71,4 @@ fn decides(method: Method, rank: &Rank, wish: &Wish, round: &Round) -> bool {
 /// Whether this request may ask a peer.
 fn is_open(peer: &Peer, round: &Round, now: Now) -> bool {
     !round.has_tried(peer) && peer.is_usable(now)
-}
-
-/// Gives those of these peers that may be asked their weights, and has the richest pay for all, or `named` in its
-/// place: one turn of smooth weighted round robin (`ngx_http_upstream_get_peer`).
-fn turn(
-    peers: &mut [Peer],
-    among: impl Iterator<Item = usize>,
-    named: Option<usize>,
-    now: Now,
-    is_open: impl Fn(&Peer) -> bool,
-) -> Option<usize> {
-    let mut best: Option<(usize, i64)> = None;
-    let mut total = 0;
-    for at in among {
-        let peer = &mut peers[at];
-        if !is_open(peer) {
-            continue;
-        }
-        total += peer.gain(now);
-        if best.is_none_or(|(_, current)| peer.current > current) {
-            best = Some((at, peer.current));
-        }
-    }
-    let best = named.or(best.map(|(best, _)| best))?;
-    peers[best].current -= total;
-    Some(best)
 }

@@ -4,6 +4,7 @@
 use crate::upstream::peer::Now;
 use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
+use crate::upstream::turns::Among;
 
 use super::sticky;
 
@@ -17,9 +18,8 @@ pub fn choose(rank: &mut Rank, named: Option<usize>, round: &Round, now: Now) ->
         let peer = rank.peers.first()?;
         return (!peer.down && !peer.is_full()).then_some(0);
     }
-    if let Some(at) = named.filter(|at| sticky::has_paid(&rank.peers[*at], rank.total_weight())) {
+    if let Some(at) = named.filter(|at| sticky::has_paid(rank, *at)) {
         return Some(at);
     }
-    let all = 0..rank.peers.len();
-    super::turn(&mut rank.peers, all, named, now, |peer| super::is_open(peer, round, now))
+    rank.turn(Among::All, named, round, now)
 }

@@ -1,7 +1,7 @@
 //! The peer that a request names by its server id (`ngx_http_upstream_get_rr_peer_by_sid`), which goes in front
 //! of every method.
 
-use crate::upstream::peer::{FULL, Now, Peer};
+use crate::upstream::peer::{FULL, Now};
 use crate::upstream::rank::Rank;
 use crate::upstream::round::Round;
 
@@ -16,6 +16,6 @@ pub fn named(rank: &Rank, sid: &[u8], round: &Round, now: Now) -> Option<usize> 
 }
 
 /// Whether round robin has paid enough for requests that named this peer: the next one is for nothing.
-pub fn has_paid(peer: &Peer, total_weight: i64) -> bool {
-    peer.current <= -(total_weight - peer.weight) * FULL
+pub fn has_paid(rank: &Rank, at: usize) -> bool {
+    rank.current(at) <= -(rank.total_weight() - rank.peers[at].weight) * FULL
 }
