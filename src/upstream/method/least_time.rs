@@ -36,7 +36,7 @@ pub fn choose(rank: &mut Rank, by: Estimate, round: &Round, now: Now) -> Option<
             peer.times.watch_flights(now);
         }
         let eta = by.eta(peer, now);
-        match best.map(|(best, least)| compare((eta, &rank.peers[at]), (least, &rank.peers[best]))) {
+        match best.map(|(best, least)| compare((eta, &rank.peers[at]), (least, &rank.peers[best]), now)) {
             None | Some(Ordering::Less) => (best, many) = (Some((at, eta)), false),
             Some(Ordering::Equal) => many = true,
             Some(Ordering::Greater) => {}
@@ -54,7 +54,7 @@ fn turn(peers: &mut [Peer], (first, least): (usize, u64), by: Estimate, round: &
         let eta = by.eta(&peers[at], now);
         // In nginx the estimate goes on being that of the first while the weight becomes that of who leads: among
         // peers of different weights it takes others for alike than it found to be.
-        let alike = compare((eta, &peers[at]), (least, &peers[best])) == Ordering::Equal;
+        let alike = compare((eta, &peers[at]), (least, &peers[best]), now) == Ordering::Equal;
         if !alike || !is_open(&peers[at], round, now) {
             continue;
         }
@@ -67,15 +67,16 @@ fn turn(peers: &mut [Peer], (first, least): (usize, u64), by: Estimate, round: &
     best
 }
 
-/// Estimates for the weights of their peers.
-fn compare((one, its): (u64, &Peer), (other, others): (u64, &Peer)) -> Ordering {
-    one.wrapping_mul(others.weight as u64).cmp(&other.wrapping_mul(its.weight as u64))
+/// Estimates for the weights of their peers, as far as these hold (`slow_start`).
+fn compare((one, its): (u64, &Peer), (other, others): (u64, &Peer), now: Now) -> Ordering {
+    let weight = |peer: &Peer| (peer.weight * peer.throttle(now)) as u64;
+    one.wrapping_mul(weight(others)).cmp(&other.wrapping_mul(weight(its)))
 }
 
 impl Estimate {
     /// How long one peer is likely to take, beside another.
     pub fn compare(self, one: &Peer, other: &Peer, now: Now) -> Ordering {
-        compare((self.eta(one, now), one), (self.eta(other, now), other))
+        compare((self.eta(one, now), one), (self.eta(other, now), other), now)
     }
 
     /// How long a peer is likely to take for all it has to do and one more, in milliseconds
