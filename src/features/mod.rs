@@ -13,6 +13,7 @@ pub mod error_log;
 pub mod error_page;
 pub mod files;
 pub mod headers;
+pub mod health;
 pub mod listen;
 pub mod location;
 pub mod log;
@@ -47,6 +48,7 @@ pub static REGISTER: &[&dyn Rows] = &[
     &proxy::FEATURE,
     &upstream::FEATURE,
     &resolver::FEATURE,
+    &health::FEATURE,
     &websocket::FEATURE,
 ];
 
@@ -63,6 +65,7 @@ pub struct Written {
     pub rewrite: rewrite::Written,
     pub map: map::Written,
     pub headers: headers::Written,
+    pub health: health::Written,
     pub log: log::Written,
     pub proxy: proxy::Written,
     pub resolver: resolver::Written,

@@ -112,6 +112,8 @@ pub struct Build<'a> {
     pub log_formats: HashMap<Vec<u8>, Arc<LogFormat>>,
     /// The blocks `upstream NAME`, by name, and the references to groups by name.
     pub upstreams: super::upstream::Declared,
+    /// The blocks `match`, by name.
+    pub matches: super::health::Matches,
     /// Shared memory zones: who declared them, how, and who refers to them.
     pub zones: super::zones::Zones,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostics::Diagnostic;
 use crate::features::listen::ServerName;
 use crate::features::rewrite::{Line, Step};
-use crate::features::{Build, Options, Settings, files, log, proxy};
+use crate::features::{Build, Options, Settings, files, health, log, proxy};
 use crate::source::Files;
 use crate::syntax::Tree;
 
@@ -25,6 +25,7 @@ pub fn read(tree: &Tree, files: &dyn Files, options: &Options) -> (Model, Vec<Di
         mentions: Vec::new(),
         log_formats: Default::default(),
         upstreams: Default::default(),
+        matches: Default::default(),
         zones: Default::default(),
     };
     let defaults = defaults(&mut build);
@@ -35,7 +36,7 @@ pub fn read(tree: &Tree, files: &dyn Files, options: &Options) -> (Model, Vec<Di
     let RawMain { written, events, http, .. } = main;
     let error_log = written.error_log.over(&Default::default());
     let defaults = Settings { error_log: error_log.clone(), ..defaults };
-    let mut assembly = Assembly { tree, http: Http::default(), found: Vec::new() };
+    let mut assembly = Assembly { tree, matches: &build.matches, http: Http::default(), found: Vec::new() };
     assembly.http(http, &defaults);
     let Assembly { mut http, found, .. } = assembly;
     build.diagnostics.extend(found);
@@ -55,8 +56,14 @@ fn defaults(build: &mut Build) -> Settings {
     }
 }
 
+/// Whether it is known while reading whose servers are asked.
+fn is_fixed(content: &Content) -> bool {
+    matches!(content, Content::Pass(pass) if matches!(pass.target, proxy::Target::Fixed(_)))
+}
+
 struct Assembly<'a> {
     tree: &'a Tree,
+    matches: &'a health::Matches,
     http: Http,
     found: Vec<Diagnostic>,
 }
@@ -171,6 +178,8 @@ impl Assembly<'_> {
             None if raw.written.websocket.echo => Content::Echo,
             None => around.content.clone(),
         };
+        let health = std::mem::take(&mut raw.written.health).resolve(self.matches);
+        let health = health.filter(|_| is_fixed(&content));
         let prefix = match raw.kind {
             Kind::Pattern(_) | Kind::Named => 0,
             Kind::Unnamed => around.prefix,
@@ -189,6 +198,7 @@ impl Assembly<'_> {
             script: script.into(),
             content,
             internal: raw.written.location.internal,
+            health,
             locations,
             place: self.tree.sources.place(raw.span),
             span: raw.head,

@@ -18,6 +18,7 @@ pub fn finish(build: &mut Build, tree: &Tree, main: &RawMain) {
         no_events(build, tree);
     }
     checked::afterwards(tree, build);
+    features::health::afterwards(build);
     variables(build, tree);
 }
 

@@ -13,6 +13,7 @@ mod walk;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::features::health::HealthCheck;
 use crate::features::rewrite::Line;
 use crate::features::upstream::Upstream;
 use crate::features::{Settings, core, error_log, proxy};
@@ -82,6 +83,8 @@ pub struct Location {
     pub script: Arc<[Line]>,
     pub content: Content,
     pub internal: bool,
+    /// How the group of its `proxy_pass` is checked; only where `content` passes to a fixed one.
+    pub health: Option<HealthCheck>,
     pub locations: Locations,
     pub place: Place,
     /// The directive without its block.
