@@ -16,6 +16,7 @@ mod files;
 mod gateways;
 mod geo;
 mod hashes;
+mod health;
 mod hosts;
 mod images;
 mod limits;
@@ -100,6 +101,7 @@ static AFTERWARDS: &[fn(&Whole, &mut Build)] = &[
     hashes::afterwards,
     limits::afterwards,
     websocket::afterwards,
+    health::afterwards,
 ];
 
 /// Checks a directive that stands where it may and whose arguments have the form of its row.

@@ -168,7 +168,7 @@ impl Matches {
         };
         if reference.kind == Kind::WebSocket && matching.wants_body() {
             let message = format!("the match \"{name}\" tests a body, and a handshake's answer has none");
-            let finding = Diagnostic::error("unknown-match", reference.span, message);
+            let finding = Diagnostic::error("incompatible", reference.span, message);
             let help = "leave the \"body\" line away, or \"type=websocket\"";
             return Some(finding.also(*defined, "it is defined here").help(help));
         }
