@@ -72,7 +72,7 @@ impl Paths {
 impl Read {
     /// Makes warnings of what depends on the machine. What is missing is told again by whoever needs
     /// it: a cache that is not served needs no directory.
-    pub fn infor_servingd(mut self) -> Read {
+    pub fn for_serving(mut self) -> Read {
         for found in self.found.iter_mut().filter(|found| found.depends_on != DependsOn::Text) {
             found.severity = found.severity.min(Severity::Warning);
         }

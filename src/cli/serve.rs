@@ -63,7 +63,7 @@ impl Loader for Serve {
     }
 
     fn load(&self, files: &dyn Files) -> Result<Loaded, Vec<String>> {
-        let read = self.paths.read(&self.flags.which, files).infor_servingd();
+        let read = self.paths.read(&self.flags.which, files).for_serving();
         let sources = &read.tree.sources;
         let serious = |found: &&Diagnostic| found.severity > Severity::Info;
         let shown: Vec<Diagnostic> = read.found.iter().filter(serious).cloned().collect();

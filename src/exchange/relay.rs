@@ -238,15 +238,13 @@ impl Exchange<'_> {
             }
             Err(broken) => {
                 self.keep_alive = false;
-                let outcome = match broken {
-                    Broken::Upstream(message) => {
-                        self.report(Level::Error, format_args!("{message} while reading upstream"));
-                        Outcome::Failure
-                    }
-                    Broken::Client => Outcome::Success,
-                };
+                if let Broken::Upstream(message) = broken {
+                    self.report(Level::Error, format_args!("{message} while reading upstream"));
+                }
                 self.end_try(502);
-                asked.group.release(asked.picked.id, outcome);
+                // A peer has answered with its head: what becomes of the body counts for nothing, as in nginx
+                // (`ngx_http_upstream_finalize_request`).
+                asked.group.release(asked.picked.id, Outcome::Success);
                 Ok(Done::Aborted)
             }
         }

@@ -63,7 +63,7 @@ const CANNOT_ASK: u8 = 2;
 impl Route {
     /// Prints the course; exits with 1 where the configuration has errors, with 2 where nothing can be asked.
     pub fn run(&self) -> ExitCode {
-        let read = Paths::of(&self.which).read(&self.which, &Disk).infor_servingd();
+        let read = Paths::of(&self.which).read(&self.which, &Disk).for_serving();
         if read.has_errors() {
             let errors: Vec<_> =
                 read.found.iter().filter(|found| found.severity == Severity::Error).cloned().collect();

@@ -134,3 +134,19 @@ server { listen @LISTEN@; location / { proxy_next_upstream http_503 denied; prox
     let scene = Scene { site: site.to_owned(), upstreams, requests: vec![get("/")], at_once: false };
     assert!(scene.play(Kind::Wsproxy).text.contains("GET / 200 [@TCP1@, @TCP2@] [503, 200]"));
 }
+
+/// What breaks off behind its head has answered: nginx releases the peer without a word about a failure
+/// (`ngx_http_upstream_finalize_request`).
+#[test]
+fn one_that_breaks_off_in_its_body_has_not_failed() {
+    let site = "
+upstream two { server @TCP1@ fail_timeout=1h; server @TCP2@ fail_timeout=1h; }
+server {
+    listen @LISTEN@; proxy_http_version 1.1; proxy_set_header Connection '';
+    location / { proxy_pass http://two; }
+}";
+    let short = Answer::new("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort").then(Then::Close);
+    let whole = Answer::text("whole").then(Then::Close);
+    let requests = ["/1", "/2", "/3", "/4"].map(get).to_vec();
+    alike(site, vec![vec![short], vec![whole]], requests);
+}
