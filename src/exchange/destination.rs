@@ -101,6 +101,8 @@ impl<'c> Exchange<'c> {
         let start = out.len();
         self.request_uri(destination, out);
         escape::keep_one_word(out, start);
+        self.request.upstream.uri.clear();
+        self.request.upstream.uri.extend_from_slice(&out[start..]);
         out.extend_from_slice(match proxy.http_version.value {
             HttpVersion::Http10 => b" HTTP/1.0\r\n",
             HttpVersion::Http11 => b" HTTP/1.1\r\n",

@@ -61,7 +61,7 @@ impl fmt::Display for Context<'_> {
             write!(f, ", request: \"{}\"", Shown(request.head.line()))?;
         }
         if let Some(tried) = request.upstream.tries.last() {
-            let target = Shown(request.head.target());
+            let target = Shown(&request.upstream.uri);
             match &tried.unpicked {
                 None => {
                     // As in an URL of `proxy_pass`, a socket's path ends at a colon.

@@ -114,6 +114,8 @@ pub struct Upstream {
     pub answered: bool,
     /// Header lines that tie the client to servers; they go out with whatever answer there is.
     pub cookies: Vec<u8>,
+    /// The target that goes upstream, for the error log.
+    pub uri: Vec<u8>,
     /// `$proxy_host` and `$proxy_port`.
     pub host: Vec<u8>,
     pub port: Vec<u8>,
@@ -339,6 +341,7 @@ impl Upstream {
         self.head.clear();
         self.answered = false;
         self.cookies.clear();
+        self.uri.clear();
         self.host.clear();
         self.port.clear();
     }

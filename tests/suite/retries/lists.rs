@@ -150,3 +150,17 @@ server {
     let requests = ["/1", "/2", "/3", "/4"].map(get).to_vec();
     alike(site, vec![vec![short], vec![whole]], requests);
 }
+
+/// The error log shows the target that went upstream, not the one that the client sent.
+#[test]
+fn the_log_shows_what_was_sent() {
+    let site = "
+server {
+    listen @LISTEN@;
+    location /from/ { proxy_pass http://@REFUSED@/to/; }
+    location /moved { rewrite ^ /else?x=1 break; proxy_pass http://@REFUSED@; }
+    location / { proxy_pass http://@REFUSED@; }
+}";
+    let requests = ["/from/a%20b?c=d", "/moved?y=2", "//as%2fit?is"].map(get).to_vec();
+    alike(site, vec![], requests);
+}
