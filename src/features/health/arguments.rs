@@ -28,7 +28,7 @@ pub fn set(written: &mut Written, call: &mut Call) {
         place: call.place(),
     };
     if let Some(at) = (0..call.args().len()).find(|at| call.arg(*at) == b"type=grpc") {
-        return call.not_served(at, "a health check of gRPC");
+        return call.not_served(at, "\"type=grpc\" of a \"health_check\"");
     }
     let mut named = None;
     let mut sound = true;
@@ -57,7 +57,7 @@ pub fn set(written: &mut Written, call: &mut Call) {
         call.build.matches.referred.push(reference);
     }
     // Nobody asks the servers yet: that is said until somebody does.
-    call.not_served(call.args().len(), "a health check");
+    call.not_served(call.args().len(), "\"health_check\"");
     if sound {
         written.check = Some((check, named.map(|(name, _)| name.into())));
     }
