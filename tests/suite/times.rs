@@ -47,14 +47,14 @@ server {{
 /// An upstream that answers a request when it is told to, and says when one has come.
 struct Told {
     come: Receiver<()>,
-    answer: Sender<&'static str>,
+    pieces: Sender<&'static str>,
 }
 
 impl Told {
     fn start(address: &Address) -> Told {
         let listener = Listener::bind(address).expect("an address");
         let (comes, come) = mpsc::channel();
-        let (answer, answers) = mpsc::channel::<&str>();
+        let (pieces, told) = mpsc::channel::<&str>();
         thread::spawn(move || {
             // The connections stay open for as long as the test holds its end of the channel.
             let mut open = Vec::new();
@@ -63,12 +63,20 @@ impl Told {
                 if !matches!(reader.head(), Ok(Some(_))) || comes.send(()).is_err() {
                     return;
                 }
-                let Ok(answer) = answers.recv() else { return };
-                let _ = reader.stream.write_all(answer.as_bytes());
+                let Ok(piece) = told.recv() else { return };
+                let _ = reader.stream.write_all(piece.as_bytes());
+                if piece == HEAD {
+                    let Ok(rest) = told.recv() else { return };
+                    let _ = reader.stream.write_all(rest.as_bytes());
+                }
                 open.push(reader);
             }
         });
-        Told { come, answer }
+        Told { come, pieces }
+    }
+
+    fn say(&self, piece: &'static str) {
+        self.pieces.send(piece).expect("somebody who waits");
     }
 
     fn wait(&self) {
@@ -77,6 +85,9 @@ impl Told {
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+
+/// An answer that waits for its last byte.
+const HEAD: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\n";
 
 fn ask(server: &Server) -> String {
     let mut client = Client::connect(&server.address("LISTEN"));
@@ -109,7 +120,7 @@ fn with_a_slow_one(method: &str, quick: Answer) -> (Server, Told, Origin) {
     let mut client = begin(&server, REQUEST);
     slow.wait();
     thread::sleep(LONG);
-    slow.answer.send(OK).expect("somebody who waits");
+    slow.say(OK);
     assert_eq!(client.response(false).expect("an answer").status(), 200);
     (server, slow, quick)
 }
@@ -179,4 +190,58 @@ fn a_tunnel_that_lives_long_is_no_slow_answer() {
             drop(open());
         },
     );
+}
+
+/// A server that draws both of its two upstreams for each request, after the first of them was slow for once.
+fn draws_one_that_was_slow(method: &str, answer: impl Fn(&Told)) -> (Server, Told, Origin) {
+    let place = Place::new();
+    let slow = Told::start(&place.address("UPSTREAM1"));
+    let quick = Origin::start(&place.address("UPSTREAM2"), vec![Answer::text("here")]);
+    let server = Server::start(Kind::Wsproxy, place, &site(method, 1));
+    // Of two that nobody knows anything of it is chance that chooses.
+    loop {
+        let before = quick.received().len();
+        let mut client = begin(&server, REQUEST);
+        let mut is_slow = false;
+        until("a request", || {
+            is_slow = slow.come.try_recv().is_ok();
+            is_slow || quick.received().len() > before
+        });
+        if is_slow {
+            answer(&slow);
+        }
+        assert_eq!(client.response(false).expect("an answer").status(), 200);
+        if is_slow {
+            return (server, slow, quick);
+        }
+    }
+}
+
+#[test]
+fn of_two_that_are_drawn_the_quick_one_is_asked() {
+    let whole = |slow: &Told| {
+        thread::sleep(LONG);
+        slow.say(OK);
+    };
+    let late_end = |slow: &Told| {
+        slow.say(HEAD);
+        thread::sleep(LONG);
+        slow.say("!");
+    };
+    type Slow<'a> = &'a (dyn Fn(&Told) + Sync);
+    let each: [(&str, Slow); 3] = [
+        ("random two least_time=header", &whole),
+        ("random two least_time=last_byte", &whole),
+        ("random two least_time=last_byte", &late_end),
+    ];
+    thread::scope(|scope| {
+        for (method, slow) in each {
+            scope.spawn(move || {
+                let (server, _slow, _quick) = draws_one_that_was_slow(method, slow);
+                let seen: Vec<String> = (0..20).map(|_| ask(&server)).collect();
+                let quick = server.place.value("UPSTREAM2");
+                assert!(seen.iter().all(|tried| tried == quick), "{method} {seen:?}");
+            });
+        }
+    });
 }
