@@ -194,6 +194,11 @@ impl Group {
             let (address, target) = (address.clone(), target.clone());
             rank.insert(peer, Card { server, address, target, sid });
         }
+        if line.resolve {
+            for (rank, backup) in ranks.iter_mut().zip([false, true]) {
+                rank.arrange(server, found.iter().filter(|found| found.backup == backup));
+            }
+        }
     }
 
     /// After peers have come or gone.

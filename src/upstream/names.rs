@@ -3,6 +3,8 @@
 //! A name is looked up by one at a time, and others wait for what that one finds. An address that is gone from
 //! a name gets no new requests; what is open to it lives on.
 
+use std::cmp::Reverse;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -235,7 +237,7 @@ async fn ask(line: &ServerSpec, asking: &Asking) -> (Result<Answer<Found>, Looku
         };
     }
     let found = match line.resolve {
-        true => asking.resolver.addresses(host, asking.limit).await,
+        true => asking.resolver.addresses(host, asking.limit).await.map(in_order),
         false => Resolver::System.addresses(host, SYSTEM_LIMIT).await,
     };
     let at = |ip| Found {
@@ -249,11 +251,24 @@ async fn ask(line: &ServerSpec, asking: &Asking) -> (Result<Answer<Found>, Looku
     (found, Missing::new())
 }
 
-/// The places of a service as addresses of a `server` line: those of the best priority stand where the line
+/// Name servers take turns with what they name first, and a peer by `ip_hash` is one by its place: with every
+/// server that asks it has to be the same (`ngx_http_upstream_zone_cmp_resolved`).
+fn in_order(mut addresses: Answer<IpAddr>) -> Answer<IpAddr> {
+    addresses.found.sort_unstable();
+    addresses
+}
+
+/// The places of a service as addresses of a `server` line, in an order that is the same whoever asks: those of the best priority stand where the line
 /// stands, the others are backups, which a line that is a backup itself does not have. A weight of the line
 /// goes before those of the records (`ngx_http_upstream_zone_resolve_handler`).
-fn places(line: &ServerSpec, places: Answer<Place>) -> Answer<Found> {
-    let best = places.found.iter().map(|place| place.priority).min();
+fn places(line: &ServerSpec, mut places: Answer<Place>) -> Answer<Found> {
+    let rank = |place: &Place| (place.priority, Reverse(place.weight));
+    let order = |one: &Place, other: &Place| {
+        let by_name = || (&one.target, one.address).cmp(&(&other.target, other.address));
+        rank(one).cmp(&rank(other)).then_with(by_name)
+    };
+    places.found.sort_unstable_by(order);
+    let best = places.found.first().map(|place| place.priority);
     let found = places.found.into_iter().filter_map(|place| {
         let is_best = Some(place.priority) == best;
         if line.backup && !is_best {
@@ -289,11 +304,44 @@ mod tests {
     #[test]
     fn the_best_places_are_asked_first_and_the_others_are_backups() {
         let line = ServerSpec::new("a".into(), Endpoint::Name { host: "a".into(), port: 80 });
-        assert_eq!(of_three(&line), [(1, Some(5), false), (2, Some(7), true), (3, Some(1), false)]);
+        assert_eq!(of_three(&line), [(1, Some(5), false), (3, Some(1), false), (2, Some(7), true)]);
         let heavy = ServerSpec { weight: 3, ..line.clone() };
-        assert_eq!(of_three(&heavy), [(1, None, false), (2, None, true), (3, None, false)]);
+        assert_eq!(of_three(&heavy), [(1, None, false), (3, None, false), (2, None, true)]);
         let backup = ServerSpec { backup: true, ..line };
         assert_eq!(of_three(&backup), [(1, Some(5), true), (3, Some(1), true)]);
+    }
+
+    #[test]
+    fn the_order_of_what_name_servers_say_does_not_matter() {
+        let at = |address: &str, priority, weight, target: &str| Place {
+            address: address.parse().expect("an address"),
+            priority,
+            weight,
+            target: target.into(),
+        };
+        let sorted = [
+            at("10.0.0.9:9", 1, 3, "b"),
+            at("10.0.0.7:1", 1, 2, "a"),
+            at("10.0.0.1:1", 1, 2, "ab"),
+            at("10.0.0.1:1", 1, 2, "b"),
+            at("10.0.0.1:2", 1, 2, "b"),
+            at("10.0.0.10:1", 1, 2, "b"),
+            at("[::1]:1", 1, 2, "b"),
+            at("10.0.0.1:1", 2, 9, "a"),
+        ];
+        let line = ServerSpec::new("a".into(), Endpoint::Name { host: "a".into(), port: 80 });
+        let places = |found| super::places(&line, Answer { found, holds: None }).found;
+        let addresses = places(sorted.to_vec()).into_iter().map(|found| found.address);
+        assert!(addresses.eq(sorted.iter().map(|place| Address::Ip(place.address))));
+        let mut turned = sorted.to_vec();
+        for _ in 0..sorted.len() {
+            turned.rotate_left(1);
+            assert_eq!(places(turned.clone()), places(sorted.to_vec()));
+        }
+        let ips = |found: &[&str]| found.iter().map(|ip| ip.parse().expect("an address")).collect();
+        let found = ips(&["::2", "10.0.0.10", "10.0.0.9", "::1"]);
+        let expected: Vec<IpAddr> = ips(&["10.0.0.9", "10.0.0.10", "::1", "::2"]);
+        assert_eq!(in_order(Answer { found, holds: None }).found, expected);
     }
 
     #[test]

@@ -115,6 +115,20 @@ impl Rank {
         taken
     }
 
+    /// Puts the peers of a `server` line in the order of what was found; it has to be settled then.
+    pub fn arrange<'a>(&mut self, server: usize, found: impl Iterator<Item = &'a Found>) {
+        self.turns.leave(&mut self.peers);
+        let mut next = self.cards.partition_point(|card| card.server < server);
+        let end = self.cards.partition_point(|card| card.server <= server);
+        for found in found {
+            if let Some(at) = (next..end).find(|at| found.is_of(&self.cards[*at])) {
+                self.peers[next..=at].rotate_right(1);
+                self.cards[next..=at].rotate_right(1);
+                next += 1;
+            }
+        }
+    }
+
     /// Where a `server` line has its peer for what was found, behind `count` others like it.
     pub fn position(&self, server: usize, found: &Found, count: usize) -> Option<usize> {
         let is_it = |card: &&Card| card.server == server && found.is_of(card);

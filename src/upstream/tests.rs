@@ -134,6 +134,18 @@ fn places_of_a_service_keep_their_weights_and_ranks_over_a_reload() {
     assert_eq!(some, [2, 3, 3, 3]);
 }
 
+#[test]
+fn addresses_that_come_and_go_stand_in_the_order_they_were_found_in() {
+    let line = ServerSpec { resolve: true, ..named("moves.example") };
+    let group = Group::new(spec(vec![server(9), line]));
+    assert!(group.set_addresses(1, &[address(1), address(3)]));
+    assert_eq!(picks(&group, 3), [9, 1, 3]);
+    assert!(group.set_addresses(1, &[address(1), address(2), address(3), address(4)]));
+    assert_eq!(picks(&group, 5), [9, 1, 2, 3, 4]);
+    assert!(!group.set_addresses(1, &[address(4), address(3)]));
+    assert_eq!(picks(&group, 3), [9, 4, 3]);
+}
+
 /// nginx takes it for a success, and the peer for well.
 #[test]
 fn a_client_that_leaves_says_nothing_about_its_peer() {

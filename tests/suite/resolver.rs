@@ -203,6 +203,29 @@ fn every_address_of_a_name_is_asked_in_turn() {
 }
 
 #[test]
+fn peers_stand_in_an_order_that_does_not_depend_on_name_servers() {
+    let (dns, origins) = (Dns::start(), Origins::start(3));
+    dns.addresses("app.test", &["127.0.0.3", "127.0.0.1"], 3600);
+    let (address, port) = (dns.address(), origins.port);
+    let server = start(&format!(
+        "resolver {address} ipv6=off;
+upstream found {{ zone z 64k; hash $arg_k; server app.test:{port} resolve; server 127.0.0.2:{port}; }}
+upstream named {{
+    hash $arg_k;
+    server 127.0.0.2:{port}; server 127.0.0.1:{port}; server 127.0.0.3:{port};
+}}
+server {{ listen @LISTEN@;
+    location /found {{ proxy_pass http://found; }}
+    location /named {{ proxy_pass http://named; }}
+}}
+"
+    ));
+    let of = |path: &str| (0..20).map(|key| get(&server, &format!("{path}?k={key}"))).collect::<Vec<_>>();
+    until("the name", || of("/found").contains(&ok("3")));
+    assert_eq!(of("/found"), of("/named"));
+}
+
+#[test]
 fn families_that_are_off_are_not_asked_for() {
     let (dns, origins) = (Dns::start(), Origins::start(1));
     dns.addresses("app.test", &["127.0.0.1", "2001:db8::1"], 3600);

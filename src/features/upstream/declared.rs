@@ -124,7 +124,9 @@ pub fn define(call: &mut Call, written: Written, names: resolver::Written) {
         let finding = Diagnostic::error("empty-upstream", span, "no servers are inside upstream");
         return call.say(finding.help("add a line such as \"server 127.0.0.1:8080;\""));
     }
-    let Written { servers, keepalive, method, key, sticky, sticky_is_lost } = written;
+    let Written { mut servers, keepalive, method, key, sticky, sticky_is_lost } = written;
+    // Names that are resolved at run time have their peers behind all others (`ngx_http_upstream_zone_module`).
+    servers.sort_by_key(|server| server.resolve);
     let sticky = sticky.filter(|_| !sticky_is_lost);
     let weight = servers.iter().fold(0_i64, |weight, server| weight.saturating_add(server.weight));
     if method == Method::ConsistentHash && weight > MOST_RING_WEIGHT {

@@ -82,7 +82,7 @@ impl Resolver {
         Resolver::Servers(Servers::new(servers, wanted))
     }
 
-    /// Every address of a name, IPv4 first, each once.
+    /// Every address of a name, each once: as the system orders them, or IPv4 first.
     ///
     /// # Errors
     /// Where there is none, or `limit` is over.
