@@ -162,16 +162,3 @@ fn a_handshake_is_answered_101_unless_a_match_says_more_of_the_status() {
     assert_eq!(judge("type=websocket", "header X;", 101, &[("X", "1")], b""), Ok(()));
     assert_eq!(judge("type=websocket", "status 401;", 401, &[], b""), Ok(()));
 }
-
-/// The summary of what is not served names the directive, which is in quotes in the message.
-#[test]
-fn that_nobody_asks_is_said_with_the_directives_name() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = dir.path().join("nginx.conf");
-    let server = "server { location / { proxy_pass http://app; health_check; } }";
-    let text = format!("events {{ }}\nhttp {{ upstream app {{ server 127.0.0.1:9; }} {server} }}\n");
-    std::fs::write(&path, text).expect("a file");
-    let check = std::process::Command::new(env!("CARGO_BIN_EXE_wsproxy")).arg("check").arg(&path).output();
-    let said = String::from_utf8(check.expect("the binary").stdout).expect("UTF-8");
-    assert!(said.contains("not served by wsproxy: health_check"), "{said}");
-}

@@ -104,7 +104,7 @@ impl Pool {
 }
 
 /// Nothing came since the last exchange: not the end, an error, or bytes nobody asked for.
-fn is_quiet(stream: &Stream) -> bool {
+pub fn is_quiet(stream: &Stream) -> bool {
     let mut byte = [0];
     matches!(stream.try_read(&mut byte), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
 }

@@ -122,6 +122,7 @@ impl Assembly<'_> {
             ifs: Vec::new(),
         };
         let around = Around::default();
+        let first = self.http.locations.len();
         let root = self.location(root, &settings, &around, mark);
         let mut script = raw.written.rewrite.script;
         self.ifs(&mut script, raw.ifs, &settings, &around, mark);
@@ -135,6 +136,7 @@ impl Assembly<'_> {
             script: script.into(),
             root,
             locations: Locations::new(ids.into_iter(), &self.http.locations),
+            own: first..self.http.locations.len(),
             named,
             place,
             span: raw.span,

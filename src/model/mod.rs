@@ -11,6 +11,7 @@ mod mark;
 mod walk;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::features::health::HealthCheck;
@@ -63,6 +64,8 @@ pub struct Server {
     /// What holds where no location does.
     pub root: LocationId,
     pub locations: Locations,
+    /// All that were made for it, those inside of others too.
+    pub own: Range<LocationId>,
     /// By name with its `@`.
     pub named: HashMap<Box<[u8]>, LocationId>,
     pub place: Place,

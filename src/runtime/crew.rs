@@ -1,6 +1,6 @@
 //! Workers that begin together and end together.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::exchange::{Drain, Live, Shared};
 use crate::net::{Address, Listening};
 
+use super::health::Checks;
 use super::listeners::Route;
 use super::workers::{self, Handle, Order};
 use super::{StartError, names};
@@ -28,6 +29,8 @@ pub struct Crew {
     /// The worker that accepts from the next socket.
     next: Cell<usize>,
     names: AbortHandle,
+    /// None once it finishes what it has begun.
+    checks: RefCell<Option<Checks>>,
     /// When everything that has not ended by itself is ended: `worker_shutdown_timeout`.
     deadline: Option<Instant>,
 }
@@ -42,7 +45,8 @@ impl Crew {
             order(worker, Order::Crew(mates.clone()));
         }
         let names = tokio::spawn(names::keep_resolved(shared.clone())).abort_handle();
-        Ok(Crew { shared, workers, next: Cell::default(), names, deadline: None })
+        let checks = RefCell::new(Some(Checks::begin(&shared.live.load())));
+        Ok(Crew { shared, workers, next: Cell::default(), names, checks, deadline: None })
     }
 
     pub fn live(&self) -> Arc<Live> {
@@ -84,6 +88,9 @@ impl Crew {
 
     /// Serves another configuration from now on.
     pub fn take(&self, live: Arc<Live>) {
+        if let Some(checks) = &mut *self.checks.borrow_mut() {
+            *checks = Checks::begin(&live);
+        }
         self.shared.live.swap(live).retire();
         self.shared.names.notify_one();
         for worker in &self.workers {
@@ -102,6 +109,7 @@ impl Crew {
 
     /// Accepts no more, and lets every connection end by itself, or at `worker_shutdown_timeout`.
     pub fn finish(&mut self) {
+        self.checks.take();
         // Nobody may have subscribed any more: then there is nobody to tell.
         self.shared.drain.send_replace(Drain::Quitting);
         let limit = self.live().model.main.shutdown_timeout.as_ref().map(|set| set.value);

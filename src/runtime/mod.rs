@@ -7,6 +7,7 @@ mod control;
 mod crew;
 mod daemon;
 mod errors;
+mod health;
 mod inherit;
 mod limits;
 mod listeners;

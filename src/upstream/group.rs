@@ -3,8 +3,12 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
 use crate::net::Address;
 
+use super::health::{Checkup, Health, Noted, Rules};
 use super::lineage::Lineage;
 use super::method;
 use super::names::{Found, Names};
@@ -29,6 +33,8 @@ pub struct Group {
     tries: AtomicUsize,
     /// Counts how often addresses have come.
     changes: AtomicU64,
+    /// Wakes those who ask peers how they are: there are others.
+    moved: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +43,7 @@ struct State {
     ranks: [Rank; 2],
     /// Peers that are none any more, for as long as something is open to them: they may come back.
     gone: Vec<(Peer, Card)>,
+    checkup: Checkup,
     /// Another configuration's group has taken over, and counts what is open through this one.
     replaced: bool,
 }
@@ -48,6 +55,14 @@ pub struct Picked {
     pub address: Address,
     /// Its id, where requests name one.
     pub sid: Option<Sid>,
+}
+
+/// A peer that checks may ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkable {
+    /// What it is known by for as long as the group has its address.
+    pub number: u32,
+    pub address: Address,
 }
 
 /// There is none to try.
@@ -124,6 +139,7 @@ impl Group {
             names,
             tries: AtomicUsize::new(0),
             changes: AtomicU64::new(0),
+            moved: Notify::new(),
         }
     }
 
@@ -160,20 +176,24 @@ impl Group {
         self.settle(&mut state);
         state.forget_gone();
         let now = state.addresses_of(Some(server));
+        drop(state);
+        self.moved.notify_waiters();
         (before.len() != now.len() || before.iter().any(|address| !now.contains(address)))
             .then_some((before, now))
     }
 
     fn set(&self, state: &mut State, server: usize, found: &[Found]) {
         let line = &self.spec.servers[server];
-        let State { ranks, gone, .. } = state;
+        let State { ranks, gone, checkup, .. } = state;
         for (rank, backup) in ranks.iter_mut().zip([false, true]) {
             let mut left: Vec<&Found> = found.iter().filter(|found| found.backup == backup).collect();
             let stays = |card: &Card| {
                 let at = left.iter().position(|found| found.is_of(card));
                 at.map(|at| left.swap_remove(at)).is_some()
             };
-            gone.extend(rank.take_others(server, stays));
+            let taken = rank.take_others(server, stays);
+            taken.iter().for_each(|(peer, _)| checkup.forget(peer.number));
+            gone.extend(taken);
         }
         for (at, one) in found.iter().enumerate() {
             let Found { address, weight, backup, target } = one;
@@ -187,8 +207,14 @@ impl Group {
             let mut peer = Peer::new(0, line);
             peer.weigh(weight);
             match gone.iter().position(|(_, card)| card.address == *address) {
-                Some(at) => peer.follow(&gone.remove(at).0),
-                None => peer.number = self.lineage.number(),
+                Some(at) => {
+                    peer.follow(&gone.remove(at).0);
+                    peer.health = checkup.begin(peer.number, Some(peer.health));
+                }
+                None => {
+                    peer.number = self.lineage.number();
+                    peer.health = checkup.begin(peer.number, None);
+                }
             }
             let sid = self.spec.sticky.then(|| sid::sid(line.route.as_ref(), address));
             let (address, target) = (address.clone(), target.clone());
@@ -206,6 +232,53 @@ impl Group {
         state.settle(&self.spec, Now::read());
         let peers = state.ranks.iter().flat_map(|rank| &rank.peers);
         self.tries.store(peers.filter(|peer| !peer.down).count(), Ordering::Relaxed);
+    }
+
+    /// Has peers checked by these rules from now on, in the place of earlier ones; with none, all are well.
+    pub fn begin_checks(&self, rules: &[Rules]) {
+        let mut state = self.lock();
+        let now = Now::read();
+        let State { ranks, checkup, .. } = &mut *state;
+        *checkup = Checkup::new(rules);
+        for rank in ranks {
+            for at in 0..rank.peers.len() {
+                rank.change(at, now, |peer| {
+                    let before = Some(peer.health).filter(|_| !rules.is_empty());
+                    peer.health = checkup.begin(peer.number, before);
+                });
+            }
+        }
+    }
+
+    /// Ready when peers have come or gone since it was called.
+    pub fn moved(&self) -> Notified<'_> {
+        self.moved.notified()
+    }
+
+    /// The peers that checks may ask: whoever is `down` is not.
+    pub fn checkable(&self) -> Vec<Checkable> {
+        let state = self.lock();
+        let peers = state.ranks.iter().flat_map(|rank| rank.peers.iter().zip(&rank.cards));
+        let asked = peers.filter(|(peer, _)| !peer.is_down_for_all());
+        asked.map(|(peer, card)| Checkable { number: peer.number, address: card.address.clone() }).collect()
+    }
+
+    /// Notes how a peer's answer to a check went, by the check's place among the rules. Nothing for a peer that
+    /// has left.
+    pub fn note_check(&self, check: usize, peer: u32, passed: bool) -> Option<Noted> {
+        let mut state = self.lock();
+        let State { ranks, checkup, .. } = &mut *state;
+        let at = |rank: &&mut Rank| rank.peers.iter().position(|other| other.number == peer);
+        let (rank, at) = ranks.iter_mut().find_map(|rank| at(&rank).map(|at| (rank, at)))?;
+        let noted = checkup.note(check, peer, passed)?;
+        let now = Now::read();
+        rank.change(at, now, |peer| {
+            let was = std::mem::replace(&mut peer.health, noted.of_all);
+            if (was, noted.of_all) == (Health::Unhealthy, Health::Healthy) {
+                peer.recovered(now);
+            }
+        });
+        Some(noted)
     }
 
     /// Counts the addresses that have come so far.

@@ -5,6 +5,7 @@
 //! (`method/`, one file each) chooses within a rank.
 
 mod group;
+mod health;
 mod heap;
 mod lineage;
 mod method;
@@ -19,7 +20,8 @@ mod times;
 mod trace;
 mod turns;
 
-pub use group::{Group, NoPeer, Outcome, Picked};
+pub use group::{Checkable, Group, NoPeer, Outcome, Picked};
+pub use health::{Health, Noted, Rules};
 pub use names::{Asking, Failed, Found, Looked};
 pub use peer::PeerId;
 pub use round::{Round, Wish};
@@ -30,6 +32,9 @@ pub use trace::{By, Number, Step, Trace};
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod health_tests;
 
 #[cfg(test)]
 mod sid_tests;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::net::Address;
 
+use super::health::Health;
 use super::sid::Sid;
 use super::spec::ServerSpec;
 use super::times::{Times, Trip};
@@ -44,6 +45,8 @@ pub struct Peer {
     pub down: bool,
     /// Those who name it are still sent there.
     pub draining: bool,
+    /// What checks say of it (`health_check`).
+    pub health: Health,
     pub connections: usize,
     /// 0 is no limit.
     pub max_conns: usize,
@@ -108,6 +111,7 @@ impl Peer {
             number,
             down: spec.down || spec.drain,
             draining: spec.drain && !spec.down,
+            health: Health::default(),
             connections: 0,
             max_conns: spec.max_conns,
             weight: spec.weight,
@@ -162,6 +166,7 @@ impl Peer {
     /// Goes on where one of an earlier configuration, or of a name's earlier look-up, stands.
     pub fn follow(&mut self, before: &Peer) {
         self.number = before.number;
+        self.health = before.health;
         self.connections = before.connections;
         self.fails = before.fails;
         self.accessed = before.accessed;
@@ -176,8 +181,8 @@ impl Peer {
     }
 
     /// It cannot be asked, and time alone does not change that.
-    fn is_shut(&self) -> bool {
-        self.down || self.is_full()
+    pub fn is_shut(&self) -> bool {
+        self.down || !self.is_healthy() || self.is_full()
     }
 
     pub fn standing(&self, now: Now) -> Standing {
@@ -210,6 +215,11 @@ impl Peer {
     /// It has failed too often, lately or not.
     fn has_failed(&self) -> bool {
         self.max_fails > 0 && self.fails >= self.max_fails
+    }
+
+    /// Checks have found nothing wrong with it, or there are none.
+    pub fn is_healthy(&self) -> bool {
+        self.health == Health::Healthy
     }
 
     pub fn is_full(&self) -> bool {

@@ -8,6 +8,7 @@ mod command_line;
 mod counting;
 mod differential;
 mod handshakes;
+mod health;
 mod layers;
 mod living;
 mod pages;

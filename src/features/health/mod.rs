@@ -101,6 +101,11 @@ impl HealthCheck {
         }
     }
 
+    /// What was looked at last of an answer that passes.
+    pub fn last(&self) -> Failed {
+        self.matching.as_ref().map_or(Failed::Status, |matching| matching.last())
+    }
+
     /// Whether the body of an answer has to be read.
     pub fn wants_body(&self) -> bool {
         self.matching.as_ref().is_some_and(|matching| matching.wants_body())

@@ -16,7 +16,7 @@ pub fn choose(rank: &mut Rank, named: Option<usize>, round: &Round, now: Now) ->
             return named;
         }
         let peer = rank.peers.first()?;
-        return (!peer.down && !peer.is_full()).then_some(0);
+        return (!peer.is_shut()).then_some(0);
     }
     if let Some(at) = named.filter(|at| sticky::has_paid(rank, *at)) {
         return Some(at);

@@ -11,7 +11,7 @@ use crate::upstream::round::Round;
 pub fn named(rank: &Rank, sid: &[u8], round: &Round, now: Now) -> Option<usize> {
     let at = rank.sids.find(sid)?;
     let peer = &rank.peers[at];
-    let is_open = !peer.is_down_for_all() && !peer.is_failing(now) && !peer.is_full();
+    let is_open = !peer.is_down_for_all() && peer.is_healthy() && !peer.is_failing(now) && !peer.is_full();
     (is_open && !round.has_tried(peer)).then_some(at)
 }
 
