@@ -163,12 +163,12 @@ fn clients_find_a_backend_that_moves_and_keep_the_old_while_it_lives() {
         backends[1].kill().await;
         seen.more_tunnels("on the one that lives", &[2], 20).await;
         is_at(&["127.0.0.1", "127.0.0.3"]);
-        moved(&format!("{}, {} to {}, {}", at(2), at(3), at(3), at(1))).await;
+        moved(&format!("{}, {} to {}, {}", at(2), at(3), at(1), at(3))).await;
         seen.more_tunnels("on it and on the first", &[0, 2], 20).await;
         // It comes back where it was; the name moves there, then the others die.
         backends[1].revive().await;
         is_at(&["127.0.0.2"]);
-        moved(&format!("{}, {} to {}", at(3), at(1), at(2))).await;
+        moved(&format!("{}, {} to {}", at(1), at(3), at(2))).await;
         backends[2].kill().await;
         seen.more_tunnels("on the one that came back", &[1], 20).await;
         say(&mut stays, "to the old address, twice moved away from").await;
