@@ -191,6 +191,21 @@ pub struct Cidr {
     pub meaningless_bits: bool,
 }
 
+impl Cidr {
+    /// Whether an address is in this network. One of IPv4 in IPv6 (`::ffff:10.0.0.1`) is another one than that of IPv4.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let (network, address, width) = match (self.address, address) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                (u128::from(network.to_bits()), u128::from(address.to_bits()), 32)
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits(), address.to_bits(), 128),
+            _ => return false,
+        };
+        let differs = network ^ address;
+        differs.checked_shr(width - u32::from(self.prefix)).unwrap_or(0) == 0
+    }
+}
+
 /// An address, or a network as `address/bits` (`ngx_ptocidr`).
 pub fn cidr(word: &[u8]) -> Option<Cidr> {
     let (host, bits) = match word.iter().position(|byte| *byte == b'/') {

@@ -11,6 +11,7 @@ use super::echo::Echo;
 use super::head::{self, Head, Length, Persistence};
 use super::io::{WriteError, write_all};
 use super::life::Exchange;
+use super::subrequest::Audience;
 use super::upgrade::Tunnel;
 
 /// The end of a request's way through the phases.
@@ -51,10 +52,10 @@ impl Exchange<'_> {
                 self.request.reply.status = 444;
                 Done::Aborted
             }
-            // nginx closes without a word on a client that was too slow.
-            Reply::Status(408) => {
+            // nginx closes without a word on a client that was too slow, or has gone.
+            Reply::Status(status @ (408 | 499)) => {
                 self.keep_alive = false;
-                self.request.reply.status = 408;
+                self.request.reply.status = status;
                 Done::Aborted
             }
             Reply::Status(status) => self.page(status, None).await,
@@ -183,8 +184,13 @@ impl Exchange<'_> {
         }
         let head_length = bytes.len();
         self.request.reply.head_sent = head_length as u64;
-        bytes.extend_from_slice(body);
-        let sent = self.write(&bytes).await;
+        let sent = match &mut self.audience {
+            Audience::Client => {
+                bytes.extend_from_slice(body);
+                self.write(&bytes).await
+            }
+            Audience::Inside(answer) => answer.take(body),
+        };
         bytes.truncate(head_length);
         self.request.reply.head = bytes;
         match sent {
@@ -198,6 +204,9 @@ impl Exchange<'_> {
 
     /// Writes to the client, with `send_timeout` for each wait.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if let Audience::Inside(answer) = &mut self.audience {
+            return answer.take(bytes);
+        }
         let limit = self.settings.client.send_timeout.value;
         let client = &mut *self.client;
         let sent = &mut self.request.reply.sent;

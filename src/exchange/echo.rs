@@ -17,7 +17,9 @@ use super::worker::{Permit, Worker};
 impl Exchange<'_> {
     /// Switches to a WebSocket; a request that is no handshake is told what is spoken here.
     pub async fn echo(&mut self) -> Result<Done, Reply> {
-        let Some(wish) = self.request.websocket.take() else { return Ok(self.upgrade_required().await) };
+        let Some(wish) = self.request.websocket.take().filter(|_| !self.request.sub) else {
+            return Ok(self.upgrade_required().await);
+        };
         let begin = Head {
             status_line: b"101 Switching Protocols",
             status: 101,

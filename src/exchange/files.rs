@@ -64,7 +64,8 @@ impl Exchange<'_> {
             None => {}
         }
         let done = self.send_head(&found, 200).await;
-        let bodiless = method == Method::Head || !matches!(done, Done::Replied);
+        let bodiless =
+            method == Method::Head || !self.audience.wants_body() || !matches!(done, Done::Replied);
         Ok(if bodiless { done } else { self.send_file(found).await })
     }
 

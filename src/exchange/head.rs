@@ -121,7 +121,10 @@ pub fn begin(head: &Head, settings: &Settings, out: &mut Vec<u8>) {
 
 /// Appends the headers a location adds and the empty line.
 pub fn end(request: &Request, settings: &Settings, status: u16, out: &mut Vec<u8>) {
-    headers::write(&settings.headers, request, status, out);
+    // A request made inside gets none of them (`ngx_http_headers_filter`).
+    if !request.sub {
+        headers::write(&settings.headers, request, status, out);
+    }
     out.extend_from_slice(b"\r\n");
 }
 

@@ -17,6 +17,7 @@ use super::connection::Client;
 use super::live::Live;
 use super::report::{Shown, report};
 use super::route::{Event, captured};
+use super::subrequest::Audience;
 use super::worker::Worker;
 
 /// How often a request may be sent back to the search for a location (`NGX_HTTP_MAX_URI_CHANGES`).
@@ -47,6 +48,7 @@ pub struct Exchange<'c> {
     pub carried: Vec<u8>,
     /// The status that an error page is to be sent with.
     pub status_override: Option<u16>,
+    pub audience: Audience,
 }
 
 /// Where a request enters the phases.
@@ -81,6 +83,7 @@ impl<'c> Exchange<'c> {
             last_page: false,
             carried: Vec::new(),
             status_override: None,
+            audience: Audience::Client,
             settings,
             request,
             live,
@@ -98,7 +101,7 @@ impl<'c> Exchange<'c> {
     pub async fn live(&mut self) -> Done {
         let mut stage = Stage::Server;
         loop {
-            let reply = match self.phases(stage) {
+            let reply = match self.phases(stage).await {
                 Ok(()) => match self.content().await {
                     Ok(done) => return done,
                     Err(reply) => reply,
@@ -117,7 +120,7 @@ impl<'c> Exchange<'c> {
         self.keep_alive = false;
         match self.instead(Reply::Status(status)) {
             Ok(stage) => {
-                let outcome = match self.phases(stage) {
+                let outcome = match self.phases(stage).await {
                     Ok(()) => self.content().await,
                     Err(reply) => Err(reply),
                 };
@@ -131,7 +134,7 @@ impl<'c> Exchange<'c> {
     }
 
     /// Everything before the content: rewrites, location, limits, access.
-    fn phases(&mut self, stage: Stage) -> Result<(), Reply> {
+    async fn phases(&mut self, stage: Stage) -> Result<(), Reply> {
         match stage {
             Stage::Server => {
                 self.server_rewrites()?;
@@ -145,7 +148,7 @@ impl<'c> Exchange<'c> {
             let live = self.live;
             self.run(&live.model.http.location(self.location).script)?;
             if !self.uri_changed {
-                return self.access();
+                return self.access().await;
             }
             self.count_change()?;
             self.find_location()?;

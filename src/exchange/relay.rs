@@ -20,6 +20,7 @@ use super::head::{self, Head, Length};
 use super::io::{Elapsed, Patience, poll_fill};
 use super::life::Exchange;
 use super::sticky::Moment;
+use super::subrequest::Audience;
 use super::upload::{Stopped, Waits, refusal};
 
 impl Exchange<'_> {
@@ -150,7 +151,7 @@ impl Exchange<'_> {
 
     /// Hands a 1xx on to a client that can take it. A 100 was the proxy's to send.
     async fn pass_interim(&mut self, status: u16) -> Result<(), Failure> {
-        if status == 100 || self.request.head.version() != Version::Http11 {
+        if status == 100 || self.request.head.version() != Version::Http11 || self.request.sub {
             return Ok(());
         }
         let mut lines = self.worker.buffer();
@@ -200,6 +201,9 @@ impl Exchange<'_> {
                 return Err(Reply::Status(502));
             }
         };
+        if let Audience::Inside(_) = self.audience {
+            return self.answer_inside(asked, framing).await;
+        }
         let length = self.length_for_client(framing, is_head);
         if length == Length::Unsaid && framing != Framing::None {
             self.keep_alive = false;
@@ -217,7 +221,12 @@ impl Exchange<'_> {
         self.end_answer(asked, outcome, clean)
     }
 
-    fn end_answer(&mut self, asked: Asked, outcome: Result<(), Broken>, clean: bool) -> Result<Done, Reply> {
+    pub(super) fn end_answer(
+        &mut self,
+        asked: Asked,
+        outcome: Result<(), Broken>,
+        clean: bool,
+    ) -> Result<Done, Reply> {
         self.learn(&asked, Moment::Release);
         match outcome {
             Ok(()) => {
@@ -286,7 +295,7 @@ impl Exchange<'_> {
     }
 
     /// Writes the head for the client into `request.reply.head`.
-    fn begin_answer(&mut self, asked: &Asked, length: Length) {
+    pub(super) fn begin_answer(&mut self, asked: &Asked, length: Length) {
         let settings = self.settings;
         let absolute = self.absolute_location(asked);
         let answer = std::mem::take(&mut self.request.upstream.head);

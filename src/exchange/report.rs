@@ -60,6 +60,9 @@ impl fmt::Display for Context<'_> {
         if !request.head.line().is_empty() {
             write!(f, ", request: \"{}\"", Shown(request.head.line()))?;
         }
+        if request.sub {
+            write!(f, ", subrequest: \"{}\"", Shown(&request.target.path))?;
+        }
         if let Some(tried) = request.upstream.tries.last() {
             let target = Shown(&request.upstream.uri);
             match &tried.unpicked {

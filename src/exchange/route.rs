@@ -96,6 +96,10 @@ pub enum Event {
         place: Place,
         allowed: bool,
     },
+    /// Another request is asked whether this one may go on; here it is taken to say so.
+    AuthRequest {
+        uri: Vec<u8>,
+    },
     ErrorPage {
         span: Span,
         status: u16,

@@ -31,6 +31,9 @@ impl Exchange<'_> {
             name.eq_ignore_ascii_case(b"upgrade:").then(|| value.trim_ascii())
         });
         let Some(sent) = sent.next().filter(|sent| sent.len() <= LONGEST_PROTOCOL) else { return false };
+        if self.request.sub {
+            return false;
+        }
         if sent.eq_ignore_ascii_case(b"websocket") {
             return self.request.websocket.is_some();
         }

@@ -6,6 +6,8 @@
 
 mod row;
 
+pub mod access;
+pub mod auth_request;
 pub mod checked;
 pub mod client;
 pub mod core;
@@ -45,6 +47,8 @@ pub static REGISTER: &[&dyn Rows] = &[
     &map::FEATURE,
     &headers::FEATURE,
     &log::FEATURE,
+    &access::FEATURE,
+    &auth_request::FEATURE,
     &proxy::FEATURE,
     &upstream::FEATURE,
     &resolver::FEATURE,
@@ -55,6 +59,8 @@ pub static REGISTER: &[&dyn Rows] = &[
 /// What one block says, feature by feature, with nothing for silence.
 #[derive(Default)]
 pub struct Written {
+    pub access: access::Written,
+    pub auth_request: auth_request::Written,
     pub core: core::Written,
     pub error_log: error_log::Written,
     pub listen: listen::Written,
@@ -76,6 +82,8 @@ pub struct Written {
 /// What holds at a server or a location, with nothing left to ask.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    pub access: access::Settings,
+    pub auth_request: auth_request::Settings,
     pub error_log: error_log::Settings,
     pub client: client::Settings,
     pub files: files::Settings,
@@ -98,6 +106,8 @@ impl Settings {
         let proxy = written.proxy.over(&outer.proxy, websocket.proxy, outer.websocket.proxy);
         let rules = websocket::rules(&websocket, &proxy, &client, &log);
         Settings {
+            access: written.access.over(&outer.access),
+            auth_request: written.auth_request.over(&outer.auth_request),
             error_log: written.error_log.over(&outer.error_log),
             client,
             files: written.files.over(&outer.files),

@@ -52,7 +52,8 @@ pub const ROWS: &[Variable] = &[
     row!("request_filename", request_filename),
     row!("request_id", request_id),
     row!("request_length", |r, out| number(r.received, out)),
-    row!("request_method", |r, out| found(r.method_name(), out)),
+    // A request made inside shows that of the one it is made for.
+    row!("request_method", |r, out| found(if r.sub { r.head.method_name() } else { r.method_name() }, out)),
     row!("request_port", |r, out| r.head.port().is_some_and(|port| number(u64::from(port), out))),
     row!("request_time", |r, out| seconds(r.lasted(), out)),
     row!("request_uri", |r, out| found(r.head.target(), out)),

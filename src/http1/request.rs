@@ -181,6 +181,12 @@ impl RequestHead {
         self.protocol.of(&self.headers.bytes)
     }
 
+    /// Makes a GET of it that brings no body, whatever it says of one; its name stays as the client wrote it.
+    pub fn become_get(&mut self) {
+        self.method = Method::Get;
+        self.framing = Framing::None;
+    }
+
     pub fn version(&self) -> Version {
         self.version
     }

@@ -38,6 +38,8 @@ pub struct Request {
     pub location_valid: bool,
     /// Reached by an internal redirect.
     pub internal: bool,
+    /// Made inside for another request (`ngx_http_subrequest`).
+    pub sub: bool,
     /// The name of the server that answers: `$server_name`.
     pub server_name: Arc<[u8]>,
     /// `$document_root` before its variables are filled in, and whether it is an `alias`.
@@ -210,6 +212,7 @@ impl Request {
             target: Target::new(),
             location_valid: true,
             internal: false,
+            sub: false,
             server_name: Arc::from(&b""[..]),
             root: None,
             variables,
@@ -233,6 +236,7 @@ impl Request {
         self.started = now();
         self.location_valid = true;
         self.internal = false;
+        self.sub = false;
         self.root = None;
         if !Arc::ptr_eq(&self.variables, variables) {
             self.variables = variables.clone();
@@ -251,6 +255,32 @@ impl Request {
         self.misses_websocket = false;
         self.method_is_get = false;
         self.pipelined = false;
+    }
+
+    /// Makes of a request that was reset one that is made inside for `main`, to look at `path`: a GET without a
+    /// body, with the client's header lines (`ngx_http_subrequest`).
+    pub fn become_sub(&mut self, main: &Request, path: &[u8]) {
+        self.sub = true;
+        self.internal = true;
+        self.connection = main.connection.clone();
+        self.head.clone_from(&main.head);
+        self.head.become_get();
+        self.method_is_get = true;
+        self.target.path.clear();
+        self.target.path.extend_from_slice(path);
+        self.target.args.clear();
+        self.target.quoted = false;
+        self.target.unparsed_is_valid = false;
+        self.server_name = main.server_name.clone();
+        self.websocket = main.websocket.clone();
+        self.received = main.received;
+    }
+
+    /// Hands what variables have been given to another request, and takes what that one has: a request made
+    /// inside has those of the one it is made for, as in nginx.
+    pub fn exchange_values(&mut self, other: &mut Request) {
+        std::mem::swap(&mut self.values, &mut other.values);
+        std::mem::swap(&mut self.id, &mut other.id);
     }
 
     /// Appends a variable's value; false where it has none.
@@ -323,6 +353,14 @@ impl Reply {
     /// Body bytes given to the client's socket.
     pub fn body_sent(&self) -> u64 {
         self.sent.saturating_sub(self.head_sent)
+    }
+
+    /// The values of every header of this name, as far as the head is written.
+    pub fn headers<'a>(&'a self, name: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.head.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
+            let colon = line.iter().position(|byte| *byte == b':')?;
+            line[..colon].eq_ignore_ascii_case(name).then(|| line[colon + 1..].trim_ascii())
+        })
     }
 
     /// A header of the head as far as it is written.

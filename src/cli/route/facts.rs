@@ -146,6 +146,12 @@ impl<'t> Report<'t> {
                 let own = facts([("directive", (*directive).into()), ("allowed", (*allowed).into())]);
                 self.line("access", Some(place.clone()), told, own);
             }
+            Event::AuthRequest { uri } => {
+                let uri = text_of(uri);
+                let told = format!("auth_request asks {uri} inside, and is taken to let it in");
+                let own = facts([("directive", "auth_request".into()), ("uri", uri.into())]);
+                self.line("access", None, told, own);
+            }
             Event::ErrorPage { span, status, target } => {
                 let target = text_of(target);
                 let told = format!("{}: {status} is answered by {target}", self.written(*span));

@@ -1,4 +1,4 @@
-//! The access phase: whether a handshake may go on, by the page it came from and by what it wants to speak.
+//! Whether a handshake may go on, by the page it came from and by what it wants to speak.
 //!
 //! Only true WebSocket handshakes are looked at. Whatever else a request is, no tunnel will come of it.
 
@@ -7,14 +7,14 @@ use std::fmt;
 use crate::features::error_log::Level;
 use crate::http1::{Headers, Known};
 
-use super::answer::Reply;
-use super::life::Exchange;
-use super::report::Shown;
-use super::route::Event;
+use super::super::answer::Reply;
+use super::super::life::Exchange;
+use super::super::report::Shown;
+use super::super::route::Event;
 
 impl Exchange<'_> {
     /// Refuses what `websocket_origins` and `websocket_protocols` do not allow, with 403 and a line in the log.
-    pub fn access(&mut self) -> Result<(), Reply> {
+    pub(super) fn handshake_access(&mut self) -> Result<(), Reply> {
         if self.request.websocket.is_none() {
             return Ok(());
         }
