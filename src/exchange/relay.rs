@@ -23,6 +23,9 @@ use super::sticky::Moment;
 use super::subrequest::Audience;
 use super::upload::{Stopped, Waits, refusal};
 
+/// What `$upstream_status` shows of an answer without a head.
+pub const HTTP_09: u16 = 9;
+
 impl Exchange<'_> {
     /// Sends the request and waits for the head of an answer, which is in `request.upstream.head` then.
     pub async fn ask(&mut self, asked: &mut Asked<'_>) -> Result<(), Failure> {
@@ -70,7 +73,7 @@ impl Exchange<'_> {
             ),
         );
         self.request.upstream.head.status = 200;
-        self.head_came(9)
+        self.head_came(HTTP_09)
     }
 
     /// Waits for more of an answer; meanwhile the rest of the request goes out, and the client may leave.

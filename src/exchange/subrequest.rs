@@ -18,6 +18,7 @@ use super::forward::Asked;
 use super::head::Length;
 use super::io::{Elapsed, Patience, WriteError, poll_fill};
 use super::life::Exchange;
+use super::relay::HTTP_09;
 
 /// Whom an exchange answers.
 pub enum Audience {
@@ -113,6 +114,10 @@ impl Exchange<'_> {
     /// Takes an upstream's answer for whoever asked. A connection whose body is not read is closed, as in nginx.
     pub async fn answer_inside(&mut self, mut asked: Asked<'_>, framing: Framing) -> Result<Done, Reply> {
         self.begin_answer(&asked, Length::Unsaid);
+        // An answer without a head has no status, and so says nothing that could let anybody in.
+        if self.request.upstream.tries.last().is_some_and(|tried| tried.status == HTTP_09) {
+            self.request.reply.status = 0;
+        }
         let mut decoder = BodyDecoder::new(framing, Trailers::Drop);
         let outcome = match self.audience.wants_body() {
             true => self.collect(&mut asked, &mut decoder).await,

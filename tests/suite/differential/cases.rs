@@ -23,6 +23,13 @@ cases! {
     add_header
     add_header_and_proxy_headers
     alias
+    auth_request
+    auth_request_challenges
+    auth_request_inside
+    auth_request_satisfy
+    auth_request_set
+    auth_request_upstream
+    auth_request_websocket
     bad_framing
     bad_header_control_bytes
     bad_headers
