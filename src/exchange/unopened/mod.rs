@@ -47,6 +47,13 @@ impl Exchange<'_> {
     /// should. `head` is what the upstream was asked, `upgrade` whether that asks for a switch.
     pub fn tell_answer(&self, head: &[u8], upgrade: bool) {
         let status = self.request.upstream.head.status;
+        if self.request.sub {
+            if status == 101 {
+                let message = "connection upgrade in subrequest while reading response header from upstream";
+                self.report(Level::Error, format_args!("{message}"));
+            }
+            return;
+        }
         if status != 101 {
             // What an X-Accel-Redirect leads to is answered elsewhere.
             if self.request.websocket.is_some() && self.accel_redirect().is_none() {
@@ -117,7 +124,7 @@ impl Exchange<'_> {
 
     /// What stands behind the message about a try that failed: nothing, unless a WebSocket was asked for.
     pub fn handshake_hint(&self, failure: &Failure, head: &[u8]) -> String {
-        if self.request.websocket.is_none() {
+        if self.request.websocket.is_none() || self.request.sub {
             return String::new();
         }
         let connected = self.request.upstream.tries.last().is_some_and(|tried| tried.connected.is_some());
