@@ -18,7 +18,29 @@ pub fn report(settings: &Settings, level: Level, request: &Request, message: imp
         return;
     }
     let context = Context { request };
-    tell(settings, level, request.connection.number, format_args!("{message}{context}"));
+    let number = request.connection.number;
+    if request.hides() {
+        let message = masked(request, &message.to_string());
+        return tell(settings, level, number, format_args!("{message}{context}"));
+    }
+    tell(settings, level, number, format_args!("{message}{context}"));
+}
+
+/// A message without what logs must not show. Whatever a peer has sent stands between quotes in it, and there
+/// alone it is looked for: a token must not blank out our own words.
+fn masked(request: &Request, message: &str) -> String {
+    let mut text = Vec::with_capacity(message.len());
+    for (at, part) in message.split('"').enumerate() {
+        if at > 0 {
+            text.push(b'"');
+        }
+        let start = text.len();
+        text.extend_from_slice(part.as_bytes());
+        if at % 2 == 1 {
+            request.mask(&mut text, start);
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Tells something in the log of `settings`; `connection` 0 is none.
@@ -58,13 +80,13 @@ impl fmt::Display for Context<'_> {
         write!(f, ", client: {}", Host(&request.connection.peer))?;
         write!(f, ", server: {}", Shown(&request.server_name))?;
         if !request.head.line().is_empty() {
-            write!(f, ", request: \"{}\"", Shown(request.head.line()))?;
+            write!(f, ", request: \"{}\"", Masked(request, request.head.line()))?;
         }
         if request.sub {
-            write!(f, ", subrequest: \"{}\"", Shown(&request.target.path))?;
+            write!(f, ", subrequest: \"{}\"", Masked(request, &request.target.path))?;
         }
         if let Some(tried) = request.upstream.tries.last() {
-            let target = Shown(&request.upstream.uri);
+            let target = Masked(request, &request.upstream.uri);
             match &tried.unpicked {
                 None => {
                     // As in an URL of `proxy_pass`, a socket's path ends at a colon.
@@ -75,9 +97,24 @@ impl fmt::Display for Context<'_> {
             }
         }
         if let Some(host) = request.head.headers.first(crate::http1::Known::Host) {
-            write!(f, ", host: \"{}\"", Shown(host))?;
+            write!(f, ", host: \"{}\"", Masked(request, host))?;
         }
         Ok(())
+    }
+}
+
+/// Bytes of a request, without what logs must not show of it.
+struct Masked<'a>(&'a Request, &'a [u8]);
+
+impl fmt::Display for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Masked(request, bytes) = *self;
+        if !request.hides() {
+            return Shown(bytes).fmt(f);
+        }
+        let mut bytes = bytes.to_vec();
+        request.mask(&mut bytes, 0);
+        Shown(&bytes).fmt(f)
     }
 }
 
@@ -113,6 +150,17 @@ impl fmt::Display for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Variables;
+
+    #[test]
+    fn a_token_is_masked_in_what_a_peer_has_sent_and_our_words_stay() {
+        let request = Request::new(Variables::default().into());
+        request.hide(b"access forbidden by rule");
+        request.hide(b"a-secret-of-twenty-bytes");
+        let message = "access forbidden by rule: \"/ws?t=a-secret-of-twenty-bytes\" is \"a-secret-of-twen…\"";
+        let shown = "access forbidden by rule: \"/ws?t=***\" is \"***…\"";
+        assert_eq!(masked(&request, message), shown);
+    }
 
     #[test]
     fn what_a_peer_sent_cannot_pass_for_a_line_of_the_log() {

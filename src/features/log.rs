@@ -112,7 +112,9 @@ impl LogFormat {
         let id = match piece {
             Piece::Text(text) => return out.extend_from_slice(text),
             Piece::Capture(number) => {
-                return out.extend_from_slice(request.captures.borrow().get(*number as usize));
+                let start = out.len();
+                out.extend_from_slice(request.captures.borrow().get(*number as usize));
+                return request.mask(out, start);
             }
             Piece::Variable(id) => id,
         };
@@ -124,6 +126,9 @@ impl LogFormat {
                 out.push(b'-');
             }
             return;
+        }
+        if request.hides() {
+            request.mask(out, start);
         }
         if out[start..].iter().any(|byte| self.escape.escapes(*byte)) {
             let value = out.split_off(start);

@@ -7,6 +7,7 @@
 pub mod clock;
 
 mod pattern;
+mod secrets;
 mod template;
 mod variable;
 
@@ -22,6 +23,7 @@ use crate::net::{Address, now};
 use crate::websocket::handshake::Wish;
 
 pub use pattern::{Captures, Pattern, PatternError};
+pub use secrets::Secrets;
 pub use template::{Piece, Template, TemplateError};
 pub use variable::{Compute, Get, GetNamed, PrefixVariable, Source, Variable, VariableId, Variables};
 
@@ -65,6 +67,11 @@ pub struct Request {
     pub method_is_get: bool,
     /// Its first bytes came together with the request before it.
     pub pipelined: bool,
+    /// When the token that lets it in has run out, since the Unix epoch, with all leeway there is: its socket
+    /// ends then.
+    pub token_expires: Option<Duration>,
+    /// What logs do not show.
+    secrets: RefCell<Secrets>,
 }
 
 /// Where files are: the value of `root` or `alias`.
@@ -227,6 +234,8 @@ impl Request {
             misses_websocket: false,
             method_is_get: false,
             pipelined: false,
+            token_expires: None,
+            secrets: RefCell::default(),
         }
     }
 
@@ -255,6 +264,8 @@ impl Request {
         self.misses_websocket = false;
         self.method_is_get = false;
         self.pipelined = false;
+        self.token_expires = None;
+        self.secrets.get_mut().clear();
     }
 
     /// Makes of a request that was reset one that is made inside for `main`, to look at `path`: a GET without a
@@ -281,6 +292,28 @@ impl Request {
     pub fn exchange_values(&mut self, other: &mut Request) {
         std::mem::swap(&mut self.values, &mut other.values);
         std::mem::swap(&mut self.id, &mut other.id);
+        std::mem::swap(&mut self.secrets, &mut other.secrets);
+    }
+
+    /// These bytes were used as a token: logs show `***` in their place from now on.
+    pub fn hide(&self, value: &[u8]) {
+        self.secrets.borrow_mut().add(value);
+    }
+
+    /// Whether there is anything that logs must not show.
+    pub fn hides(&self) -> bool {
+        !self.secrets.borrow().is_empty()
+    }
+
+    /// Masks what logs must not show in `text` from `start` on.
+    pub fn mask(&self, text: &mut Vec<u8>, start: usize) {
+        self.secrets.borrow().mask(text, start);
+    }
+
+    /// The socket that comes of it is to end then, since the Unix epoch, or before that if a token says so that
+    /// let it in too.
+    pub fn expire_at(&mut self, moment: Duration) {
+        self.token_expires = Some(self.token_expires.map_or(moment, |other| other.min(moment)));
     }
 
     /// Appends a variable's value; false where it has none.
