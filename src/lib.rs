@@ -10,6 +10,7 @@ pub mod syntax;
 
 pub mod http1;
 pub mod hub;
+pub mod jwt;
 pub mod net;
 pub mod tunnel;
 pub mod upstream;

@@ -13,7 +13,7 @@ const ROOMS: &[&[&str]] = &[
     &["net"],
     &["http1"],
     &["websocket"],
-    &["tunnel", "upstream", "hub"],
+    &["tunnel", "upstream", "hub", "jwt"],
     &["request"],
     &["directive"],
     &["features"],
@@ -25,7 +25,7 @@ const ROOMS: &[&[&str]] = &[
 ];
 
 /// Engines take plain parameters: they know nothing of configurations.
-const ENGINES: &[&str] = &["net", "http1", "websocket", "tunnel", "upstream", "hub"];
+const ENGINES: &[&str] = &["net", "http1", "websocket", "tunnel", "upstream", "hub", "jwt"];
 const FORBIDDEN_TO_ENGINES: &[&str] = &["diagnostics", "syntax"];
 
 #[test]
@@ -64,6 +64,8 @@ const DOORS: &[(&str, &str)] = &[
     ("nix", "net/handover.rs"),
     ("hickory_resolver", "net/resolver/servers.rs"),
     ("glob", "source.rs"),
+    ("jsonwebtoken", "jwt/"),
+    ("aws_lc_rs", "jwt/"),
     ("tracing_subscriber", "runtime/"),
 ];
 
