@@ -27,4 +27,6 @@ pub mod exchange;
 
 pub mod runtime;
 
+pub mod lint;
+
 pub mod cli;

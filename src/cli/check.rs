@@ -11,6 +11,7 @@ use crate::diagnostics::{DependsOn, Diagnostic, Severity, json, sarif};
 use crate::directive::fragment::{Whereabouts, whereabouts};
 use crate::directive::{Catalogue, Context};
 use crate::features::{NOT_SERVED, Options, checked};
+use crate::lint;
 use crate::model;
 use crate::source::{Disk, Files, Sources};
 use crate::syntax::{Reader, Tree, understand};
@@ -126,7 +127,11 @@ impl Check {
             fragment: place.fragment,
         };
         let reader = input.reader(&home);
-        let (tree, _, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
+        let (tree, model, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
+        // What a mistake makes of a configuration is not what was meant.
+        if found.iter().all(|one| one.severity < Severity::Error) {
+            found.extend(lint::findings(&model));
+        }
         found.extend(names::unresolved(checked::hosts(&tree, place.context, place.fragment)));
         found.iter_mut().for_each(|one| weigh(one, self.strict, place.fragment));
         found.sort_by_key(|one| (one.span().file, one.span().start));

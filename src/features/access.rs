@@ -74,6 +74,11 @@ impl Written {
 }
 
 impl Settings {
+    /// Whether some client's address is refused.
+    pub fn asks_addresses(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.allows)
+    }
+
     /// Whether the first rule that speaks of this client allows it; `None` where no rule does.
     pub fn rule_for(&self, client: &Address) -> Option<bool> {
         let is_old = |rule: &Rule| match &rule.clients {

@@ -9,6 +9,7 @@ use wsproxy::diagnostics::Severity;
 use wsproxy::diagnostics::text::render;
 use wsproxy::directive::{Catalogue, Context};
 use wsproxy::features::Options;
+use wsproxy::lint;
 use wsproxy::model;
 use wsproxy::source::{Disk, Span};
 use wsproxy::syntax::{Body, Directive, NodeId, Quote, Reader, Tree, Word, understand};
@@ -38,8 +39,9 @@ pub fn told(path: &Path) -> String {
         fragment: false,
     };
     let reader = Reader::new(folder, &Disk).hints(&Catalogue).file(path);
-    let (tree, _, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
+    let (tree, model, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
     found.retain(|found| found.severity >= Severity::Warning);
+    found.extend(lint::findings(&model));
     found.sort_by_key(|found| (found.span().file, found.span().start));
     found.iter().map(|found| format!("{}\n\n", render(found, &tree.sources, false).trim_end())).collect()
 }

@@ -170,6 +170,18 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// A side that loses the other is told why.
+    pub fn tells_why(&self) -> bool {
+        self.close_notify
+    }
+
+    /// A silent side is asked whether it is still there.
+    pub fn pings(&self) -> bool {
+        self.ping.is_some()
+    }
+}
+
 impl Written {
     pub fn over(&self, outer: &Settings) -> Settings {
         fn own<T: Clone>(own: &Option<T>, outer: &T) -> T {
