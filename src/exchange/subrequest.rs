@@ -128,7 +128,8 @@ impl Exchange<'_> {
     }
 
     async fn collect(&mut self, asked: &mut Asked<'_>, decoder: &mut BodyDecoder) -> Result<(), Broken> {
-        let limit = self.settings.proxy.read_timeout.value;
+        let proxy = &self.settings.proxy;
+        let (limit, watches) = (proxy.read_timeout.value, !proxy.ignore_client_abort);
         let mut patience = Patience::new();
         loop {
             let decoded = decoder.decode(&asked.buffer);
@@ -153,7 +154,7 @@ impl Exchange<'_> {
                         }),
                     );
                 }
-                if poll_gone(client, cx).is_ready() {
+                if watches && poll_gone(client, cx).is_ready() {
                     return Poll::Ready(Err(Broken::Client));
                 }
                 patience.poll(cx, &mut client.timer, limit, asked.received).map(|Elapsed| {

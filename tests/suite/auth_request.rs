@@ -182,3 +182,24 @@ fn many_are_judged_at_once() {
     assert_eq!(scene.judge.received().len(), 128);
     until("all tunnels end", || scene.server.place.read("access.log").lines().count() == 128);
 }
+
+#[test]
+fn the_recipe_for_websockets_is_not_the_judges() {
+    let place = Place::new();
+    let judge = Origin::start(&place.address("UPSTREAM1"), vec![no_content()]);
+    let upstream = Origin::start(&place.address("UPSTREAM2"), vec![Answer::new(SWITCHING).then(Then::Echo)]);
+    let site = "
+    websocket_proxy on;
+    server {
+        listen @LISTEN@;
+        location / { auth_request /auth; proxy_pass http://@UPSTREAM2@; }
+        location = /auth { proxy_set_header X-Upgrade $http_upgrade; proxy_pass http://@UPSTREAM1@; }
+    }";
+    let server = Server::start(Kind::Wsproxy, place, site);
+    let mut client = Client::connect(&server.address("LISTEN"));
+    assert_eq!(client.ask(HANDSHAKE).expect("an answer").status(), 101);
+    let judged = &judge.received()[0].message;
+    assert_eq!((judged.header("Upgrade"), judged.header("Connection")), (None, None));
+    assert_eq!(judged.header("X-Upgrade").as_deref(), Some("websocket"));
+    assert_eq!(upstream.received()[0].message.header("Upgrade").as_deref(), Some("websocket"));
+}

@@ -13,6 +13,14 @@ pub struct SetHeader {
     pub place: Option<Place>,
 }
 
+impl SetHeader {
+    /// Asks for another protocol by `websocket_proxy`: no request that is made inside does.
+    fn is_of_a_switch(&self) -> bool {
+        let is = |name: &[u8]| self.name.eq_ignore_ascii_case(name);
+        self.place.is_none() && (is(b"upgrade") || is(b"connection"))
+    }
+}
+
 /// What is set unless a location says otherwise; made once for a configuration.
 #[derive(Debug, Default)]
 pub struct Recipe {
@@ -108,7 +116,7 @@ impl RequestHeaders {
     /// What the client's `Connection` names stays behind (RFC 9110, 7.6.1), unless the location
     /// sets it; nginx lets such headers through.
     pub fn write(&self, request: &Request, framing: Framing, with_client: bool, out: &mut Vec<u8>) {
-        for header in &self.lines {
+        for header in self.lines.iter().filter(|header| !request.sub || !header.is_of_a_switch()) {
             write_rendered(&header.name, &header.value, request, out);
         }
         match framing {
