@@ -64,7 +64,7 @@ pub fn relay_to(port: &str) -> ExitCode {
             let _ = (client.set_nodelay(), upstream.set_nodelay());
             let (Ok(client), Ok(upstream)) = (client.into_fd(), upstream.into_fd()) else { return };
             let opened = |socket| Opened { socket, early: Vec::new() };
-            tunnels().join(opened(client), opened(upstream), rules(), true, Nobody);
+            tunnels().join(opened(client), opened(upstream), rules(), true, None, Nobody);
         }
     })
 }

@@ -1,6 +1,7 @@
 //! `websocket_echo`: a WebSocket that ends here.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::features::error_log::Level;
 use crate::http1::write_field;
@@ -9,6 +10,7 @@ use crate::net::Stream;
 use crate::tunnel::Opened;
 
 use super::answer::{Done, Reply};
+use super::expiry;
 use super::finale::Finale;
 use super::head::{self, Head, Length, Persistence};
 use super::life::Exchange;
@@ -50,7 +52,7 @@ impl Exchange<'_> {
             send: self.settings.client.send_timeout.value,
             max_message: MAX_MESSAGE,
         };
-        Ok(Done::Echo(Box::new(Echo { finale, limits })))
+        Ok(Done::Echo(Box::new(Echo { finale, limits, expires: self.expires() })))
     }
 
     /// 426, with what RFC 6455, 4.2.2 wants a client to be told.
@@ -80,14 +82,16 @@ impl Exchange<'_> {
 pub struct Echo {
     finale: Finale,
     limits: EchoLimits,
+    expires: Option<Duration>,
 }
 
 impl Echo {
     /// Echoes until one side ends.
     pub async fn run(self, worker: Rc<Worker>, client: Opened<Stream>, permit: Option<Permit>) {
         let drain = worker.ending.begun();
-        let Echo { mut finale, limits } = self;
-        let echoed = hub::echo(client.socket, client.early, limits, drain).await;
+        let Echo { mut finale, limits, expires } = self;
+        let expired = expiry::reached(expires);
+        let echoed = hub::echo(client.socket, client.early, limits, drain, expired).await;
         finale.count_sent(echoed.bytes);
         finale
             .say(Level::Info, format_args!("echo ended after {} messages: {}", echoed.messages, echoed.why));

@@ -11,7 +11,8 @@ use crate::features::Settings;
 use crate::features::error_log::{self, Level};
 use crate::features::log::{AccessLog, Escape};
 use crate::features::variables::seconds;
-use crate::request::{Piece, Request, Source, VariableId, Variables, clock, wall_clock};
+use crate::net::wall_clock;
+use crate::request::{Piece, Request, Source, VariableId, Variables, clock};
 use crate::tunnel::{Closing, FrameCounts, Who, Why};
 
 use super::live::Live;
@@ -158,7 +159,7 @@ impl Finale {
             Why::Close | Why::Eof | Why::ReadFailed(_) | Why::WriteFailed(_) => Level::Notice,
             Why::Drained(_) => Level::Notice,
             Why::ReadTimeout | Why::SendTimeout | Why::PingTimeout | Why::Lifetime => Level::Warn,
-            Why::TooBig(_) | Why::TooFast => Level::Warn,
+            Why::TooBig(_) | Why::TooFast | Why::TokenExpired => Level::Warn,
             Why::Refused(_) => Level::Error,
             Why::Panicked => Level::Alert,
         };

@@ -13,6 +13,7 @@ mod connection;
 mod destination;
 mod download;
 mod echo;
+mod expiry;
 mod files;
 mod finale;
 mod forward;

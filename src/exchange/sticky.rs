@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::features::error_log::Level;
 use crate::features::upstream::sticky::{Kind, Sticky};
 use crate::net::now;
-use crate::request::wall_clock;
+use crate::net::wall_clock;
 use crate::upstream::{Group, Picked, Room, SessionKey, Sessions, Sid};
 
 use super::destination::Destination;

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::features::error_log::Level;
 use crate::http1::{Known, Version, connection};
@@ -81,6 +82,7 @@ impl Exchange<'_> {
             upstream: Opened { socket: asked.connection.stream, early },
             rules: self.settings.tunnel.clone(),
             websocket: self.request.websocket.is_some(),
+            expires: self.expires(),
             owner: Joined {
                 home: self.live.homes[self.location].clone(),
                 group: asked.group,
@@ -131,6 +133,8 @@ pub struct Tunnel {
     rules: Arc<Rules>,
     /// What goes through it are frames.
     websocket: bool,
+    /// When it has outlived its token, since 1970.
+    expires: Option<Duration>,
     owner: Joined,
 }
 
@@ -158,12 +162,12 @@ impl Joined {
 impl Tunnel {
     /// Joins both sides until one ends; `client` comes with what was read behind its head.
     pub fn begin(self, worker: &Worker, client: Opened<Stream>, permit: Option<Permit>) {
-        let Tunnel { upstream, rules, websocket, mut owner } = self;
+        let Tunnel { upstream, rules, websocket, expires, mut owner } = self;
         owner.permit = permit;
         match (detached(client), detached(upstream)) {
             (Ok(client), Ok(upstream)) => {
                 let late = owner.home.is_of_before(&worker.live());
-                worker.tunnels.join(client, upstream, rules, websocket, owner);
+                worker.tunnels.join(client, upstream, rules, websocket, expires, owner);
                 // A reload came between the request and its answer.
                 if late {
                     worker.settle();

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::http1::Known;
-use crate::net::{Address, Host};
-use crate::request::{PrefixVariable, Request, Variable, clock, wall_clock};
+use crate::net::{Address, Host, wall_clock};
+use crate::request::{PrefixVariable, Request, Variable, clock};
 
 use super::{listen, websocket};
 

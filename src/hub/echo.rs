@@ -15,6 +15,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
+use crate::websocket::close;
+
 /// Bytes of the largest message, whole or in fragments; a larger one is answered with close code 1009.
 pub const MAX_MESSAGE: usize = 16 << 20;
 
@@ -64,6 +66,7 @@ pub enum Why {
     Idle,
     SendTimeout,
     Drained,
+    TokenExpired,
 }
 
 impl fmt::Display for Why {
@@ -76,17 +79,23 @@ impl fmt::Display for Why {
             Why::Idle => f.write_str("idle"),
             Why::SendTimeout => f.write_str("client takes nothing"),
             Why::Drained => f.write_str("drained"),
+            Why::TokenExpired => f.write_str("token expired"),
         }
     }
 }
 
-/// Echoes until the client closes, breaks a rule, is silent for too long, or `drain` is ready. `early` is
-/// what was already read behind the request's head. Extensions are not spoken, so the `101` must not grant
-/// any.
-pub async fn echo<S, D>(stream: S, early: Vec<u8>, limits: EchoLimits, drain: D) -> Echoed
+/// Echoes until the client closes, breaks a rule, is silent for too long, or `drain` or `expired` is ready.
+/// `early` is what was already read behind the request's head. Extensions are not spoken, so the `101` must not
+/// grant any.
+pub async fn echo<S>(
+    stream: S,
+    early: Vec<u8>,
+    limits: EchoLimits,
+    drain: impl Future<Output = ()>,
+    expired: impl Future<Output = ()>,
+) -> Echoed
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    D: Future<Output = ()>,
 {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
@@ -98,15 +107,21 @@ where
     let mut echoed = Echoed { messages: 0, bytes: 0, why: Why::Drained };
     let end = {
         let mut drain = pin!(drain);
+        let mut expired = pin!(expired);
         let mut conversation = pin!(converse(&mut socket, &limits, &mut echoed));
         tokio::select! {
             biased;
             () = &mut drain => End::Leave { code: CloseCode::Restart, why: Why::Drained },
+            () = &mut expired => End::Leave { code: token_expired(), why: Why::TokenExpired },
             end = &mut conversation => end,
         }
     };
     echoed.why = part(socket, end).await;
     echoed
+}
+
+fn token_expired() -> CloseCode {
+    close::CloseCode::TOKEN_EXPIRED.get().into()
 }
 
 /// How a conversation stops.
@@ -175,6 +190,7 @@ where
     let reason = match why {
         Why::Idle => Utf8Bytes::from_static("idle"),
         Why::Drained => Utf8Bytes::from_static("the server stops"),
+        Why::TokenExpired => Utf8Bytes::from_static("token expired (websocket_token_expiry)"),
         _ => Utf8Bytes::default(),
     };
     let frame = CloseFrame { code, reason };
@@ -211,7 +227,6 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::websocket::close;
     use crate::websocket::frame::{Head, MAX_HEAD, Opcode, mask};
 
     const LIMITS: EchoLimits =
@@ -221,7 +236,7 @@ mod tests {
 
     async fn client_of(limits: EchoLimits) -> (Client, JoinHandle<Echoed>) {
         let (near, far) = duplex(64);
-        let echoed = tokio::spawn(async move { echo(near, Vec::new(), limits, pending()).await });
+        let echoed = tokio::spawn(async move { echo(near, Vec::new(), limits, pending(), pending()).await });
         (WebSocketStream::from_raw_socket(far, Role::Client, None).await, echoed)
     }
 
@@ -265,7 +280,7 @@ mod tests {
         let (near, far) = duplex(64);
         let mut early = frame(Opcode::TEXT, true, b"hello");
         let rest = early.split_off(4);
-        tokio::spawn(async move { echo(near, early, LIMITS, pending()).await });
+        tokio::spawn(async move { echo(near, early, LIMITS, pending(), pending()).await });
         let mut client = WebSocketStream::from_raw_socket(far, Role::Client, None).await;
         client.get_mut().write_all(&rest).await.unwrap();
         assert_eq!(client.next().await.unwrap().unwrap(), Message::text("hello"));
@@ -300,7 +315,8 @@ mod tests {
         ];
         for (bytes, code) in cases {
             let (near, mut far) = duplex(4096);
-            let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, pending()).await });
+            let echoed =
+                tokio::spawn(async move { echo(near, Vec::new(), LIMITS, pending(), pending()).await });
             far.write_all(&bytes).await.unwrap();
             assert_eq!(close_code(far).await, code, "{bytes:x?}");
             assert!(matches!(echoed.await.unwrap().why, Why::Refused(_)));
@@ -311,7 +327,7 @@ mod tests {
     async fn silence_and_draining_end_it() {
         let (near, far) = duplex(64);
         let start = Instant::now();
-        let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, pending()).await });
+        let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, pending(), pending()).await });
         assert_eq!(close_code(far).await, 1001);
         assert_eq!(start.elapsed().as_secs(), 65);
         assert!(matches!(echoed.await.unwrap().why, Why::Idle));
@@ -319,10 +335,20 @@ mod tests {
         let (near, far) = duplex(64);
         let (drain, drained) = oneshot::channel::<()>();
         let drained = async move { drained.await.unwrap() };
-        let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, drained).await });
+        let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, drained, pending()).await });
         drain.send(()).unwrap();
         assert_eq!(close_code(far).await, 1012);
         assert!(matches!(echoed.await.unwrap().why, Why::Drained));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_with_its_token() {
+        let (near, far) = duplex(64);
+        let expired = sleep(Duration::from_secs(30));
+        let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, pending(), expired).await });
+        assert_eq!(close_code(far).await, 4401);
+        let why = echoed.await.unwrap().why;
+        assert!(matches!(why, Why::TokenExpired), "{why}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -354,7 +380,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_pings_nobody_reads_the_answers_to_is_bounded() {
         let (near, mut far) = duplex(64);
-        let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, pending()).await });
+        let echoed = tokio::spawn(async move { echo(near, Vec::new(), LIMITS, pending(), pending()).await });
         for _ in 0..2000 {
             far.write_all(&frame(Opcode::PING, true, &[0; 125])).await.unwrap();
         }

@@ -18,7 +18,7 @@ pub use buffer::{BUFFER_SIZE, borrow_buffer};
 pub use errors::{AcceptTrouble, ListenError, accept_trouble, numbered};
 pub use handover::{keep_open, take_descriptor, unblock_signals};
 pub use listener::{DEFAULT_BACKLOG, ListenOptions, Listener, Listening};
-pub use moment::{Moments, milliseconds, now};
+pub use moment::{Moments, milliseconds, now, wall_clock};
 pub use pipe::Pipe;
 pub use resolver::{Answer, LookupError, Place, Resolver, Service, Wanted};
 pub use stream::{KeepAlive, Stream, connect};

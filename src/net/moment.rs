@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pin_project_lite::pin_project;
 use tokio::time::Instant;
@@ -39,11 +39,15 @@ pub fn now() -> Instant {
     }
 }
 
+/// What the clock on the wall shows, since 1970, in one place so that what depends on it can be found. Somebody may
+/// set it.
+pub fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// An instant, and the milliseconds since 1970 that the clock on the wall showed then.
-static BEGAN: LazyLock<(Instant, i64)> = LazyLock::new(|| {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    (Instant::now(), i64::try_from(wall.as_millis()).unwrap_or_default())
-});
+static BEGAN: LazyLock<(Instant, i64)> =
+    LazyLock::new(|| (Instant::now(), i64::try_from(wall_clock().as_millis()).unwrap_or_default()));
 
 /// The time in milliseconds since 1970, as the clock on the wall would tell it had nobody set it since the
 /// process began.
@@ -95,8 +99,6 @@ impl Drop for Still {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use tokio::time::{advance, sleep};
 
     use super::*;

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::wall_clock;
+use crate::net::wall_clock;
 
 /// One second in every form.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ mod variable;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -416,11 +416,6 @@ impl Upstream {
         self.host.clear();
         self.port.clear();
     }
-}
-
-/// The wall clock, in one place so that what depends on it can be found.
-pub fn wall_clock() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Appends a header line whose value is rendered; nothing where the value is empty.

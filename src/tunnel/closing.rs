@@ -82,6 +82,8 @@ pub enum Why {
     PingTimeout,
     /// `websocket_max_lifetime`.
     Lifetime,
+    /// `websocket_token_expiry`.
+    TokenExpired,
     /// `websocket_max_frame_size` or `websocket_max_message_size`.
     TooBig(Excess),
     /// `websocket_message_rate`.
@@ -167,6 +169,7 @@ impl Why {
             Why::SendTimeout => "proxy_send_timeout",
             Why::PingTimeout => "websocket_ping_timeout",
             Why::Lifetime => "websocket_max_lifetime",
+            Why::TokenExpired => "websocket_token_expiry",
             Why::TooBig(Excess::Frame { .. }) => "websocket_max_frame_size",
             Why::TooBig(Excess::Message { .. }) => "websocket_max_message_size",
             Why::TooFast => "websocket_message_rate",
@@ -199,6 +202,7 @@ impl Why {
             Why::SendTimeout => place(&rules.send_upstream),
             Why::PingTimeout => frames?.ping.as_ref().and_then(|ping| place(&ping.timeout)),
             Why::Lifetime => rules.max_lifetime.as_ref().and_then(place),
+            Why::TokenExpired => rules.token_expiry.as_ref().and_then(place),
             Why::TooBig(Excess::Frame { .. }) => size_place(&frames?.max_frame),
             Why::TooBig(Excess::Message { .. }) => size_place(&frames?.max_message),
             Why::TooFast => frames?.rate.as_ref()?.place.clone(),
@@ -231,6 +235,7 @@ impl fmt::Display for Closing {
             Why::SendTimeout => write!(f, "{who} took nothing for {limit:?}")?,
             Why::PingTimeout => write!(f, "{who} did not answer a ping within {limit:?}")?,
             Why::Lifetime => write!(f, "open for {limit:?}")?,
+            Why::TokenExpired => f.write_str("token expired")?,
             Why::TooBig(Excess::Frame { length }) => write!(f, "{who} sent a frame of {length} bytes")?,
             Why::TooBig(Excess::Message { length }) => write!(f, "{who} sent a message of {length} bytes")?,
             Why::TooFast => write!(f, "{who} sent too fast")?,

@@ -6,11 +6,15 @@ use std::time::Duration;
 use super::flow::{Flow, Turn};
 use super::frames::{Due, Frames, MAX_OWN_FRAME};
 use super::parting::Parting;
-use super::{Closing, Drained, Opened, Rules, Side, Socket, Who, Why};
+use super::{Closing, Drained, Limit, Opened, Rules, Side, Socket, Who, Why};
 
 /// How long a side that cannot be written to any more is read from, for what it sent before it broke. Its
 /// socket says at once that there is no more; this is for those that do not.
 const LAST_WORDS: u64 = 1000;
+
+/// How long a tunnel goes without a look at the clock on the wall while it has a token: somebody may set that
+/// clock, and the one of its moments stands still while the machine sleeps.
+const LOOK_AT_CLOCK: u64 = 60_000;
 
 /// A deadline that never comes.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -38,6 +42,10 @@ pub struct Tunnel<S> {
     moved: u64,
     /// When its owner wants it to end, and why.
     leave: (u64, Drained),
+    /// When its token has expired, in milliseconds since 1970; 0 once it has.
+    expires: u64,
+    /// When it wants to be told what the clock on the wall shows.
+    look: u64,
 }
 
 /// What a tunnel waits for after a turn.
@@ -73,6 +81,8 @@ impl<S: Socket> Tunnel<S> {
             began: now,
             moved: now,
             leave: (NEVER, Drained::Stopping),
+            expires: NEVER,
+            look: NEVER,
             rules,
         };
         tunnel.begin(client.early, upstream.early, websocket);
@@ -96,7 +106,28 @@ impl<S: Socket> Tunnel<S> {
 
     /// When the tunnel wants its first turn, if no socket has anything to say before.
     pub fn deadline(&self) -> u64 {
-        self.wait(&Stand::default()).1
+        self.wait(&Stand::default()).1.min(self.look)
+    }
+
+    /// Has it end when the clock on the wall shows so many milliseconds since 1970. It wants to be told at once
+    /// what that clock shows.
+    pub fn expire_at(&mut self, wall: u64) {
+        self.expires = wall;
+        self.look = self.began;
+    }
+
+    /// Whether it wants to be told what the clock on the wall shows.
+    pub fn wants_clock(&self, now: u64) -> bool {
+        now >= self.look
+    }
+
+    /// Tells it, in milliseconds since 1970.
+    pub fn tell_clock(&mut self, now: u64, wall: u64) {
+        if wall >= self.expires {
+            (self.expires, self.look) = (0, NEVER);
+        } else if self.expires != NEVER {
+            self.look = now.saturating_add((self.expires - wall).min(LOOK_AT_CLOCK));
+        }
     }
 
     /// Has it end at that moment, if nothing ends it before; an earlier such wish stays.
@@ -115,7 +146,12 @@ impl<S: Socket> Tunnel<S> {
         // waited for from now on.
         let was_calm = !self.upward.is_blocked() && !self.downward.is_blocked() && self.broken.is_none();
         let (up, down, moved) = self.carry(now, buffer);
-        if moved && was_calm && matches!((&up, &down), (Turn::Idle, Turn::Idle)) && !self.pings() {
+        if moved
+            && was_calm
+            && matches!((&up, &down), (Turn::Idle, Turn::Idle))
+            && !self.pings()
+            && !self.has_to_go(now)
+        {
             return Next::Still;
         }
         let stand = Stand::of(&up, &down);
@@ -127,6 +163,12 @@ impl<S: Socket> Tunnel<S> {
             Next::Wait(_) if stand.again => Next::Again,
             next => next,
         }
+    }
+
+    /// It has to end whatever moves: who talks without a pause gains no time by it.
+    fn has_to_go(&self, now: u64) -> bool {
+        let is_old = |most: &Limit| now >= after(self.began, most.after);
+        self.expires == 0 || now >= self.leave.0 || self.rules.max_lifetime.as_ref().is_some_and(is_old)
     }
 
     /// Silent sides are asked whether they are there: something may be due whatever else has passed.
@@ -156,7 +198,7 @@ impl<S: Socket> Tunnel<S> {
             }
         }
         // One that may be read from again at some moment is given a turn then.
-        Next::Wait(deadline.1.min(stand.up.delayed).min(stand.down.delayed))
+        Next::Wait(deadline.1.min(stand.up.delayed).min(stand.down.delayed).min(self.look))
     }
 
     /// Asks a side that has been silent whether it is there. Gives when to look again, or why it is given up.
@@ -286,6 +328,7 @@ impl<S: Socket> Tunnel<S> {
         if let Some(most) = &rules.max_lifetime {
             consider(true, Wait::Lifetime, after(self.began, most.after));
         }
+        consider(self.expires == 0, Wait::Token, 0);
         first
     }
 
@@ -388,6 +431,7 @@ enum Wait {
     SendUpstream,
     LastWords,
     Lifetime,
+    Token,
     Leave,
 }
 
@@ -400,6 +444,7 @@ impl Wait {
             Wait::SendClient => (Who::Client, Why::SendTimeout),
             Wait::SendUpstream => (Who::Upstream, Why::SendTimeout),
             Wait::Lifetime => (Who::Proxy, Why::Lifetime),
+            Wait::Token => (Who::Proxy, Why::TokenExpired),
             Wait::Leave => (Who::Proxy, Why::Drained(leave)),
         }
     }

@@ -150,6 +150,8 @@ pub struct Joined {
     pub upstream: Memory,
     pub tunnel: Tunnel<Memory>,
     pub now: u64,
+    /// What the clock on the wall shows when the other shows 0.
+    pub wall: u64,
     /// When it is given a turn although nothing happens: as in a reactor, never later than it last asked for.
     deadline: u64,
     buffer: Vec<u8>,
@@ -174,7 +176,14 @@ impl Joined {
         let (near, far) = (opened(&client, from_client), opened(&upstream, from_upstream));
         let tunnel = Tunnel::new(near, far, Arc::new(rules), websocket, now);
         let deadline = tunnel.deadline();
-        Joined { client, upstream, tunnel, now, deadline, buffer: vec![0; crate::net::BUFFER_SIZE] }
+        let (wall, buffer) = (1_700_000_000_000, vec![0; crate::net::BUFFER_SIZE]);
+        Joined { client, upstream, tunnel, now, wall, deadline, buffer }
+    }
+
+    /// Has its token expire in that time by the clock on the wall.
+    pub fn expire_in(&mut self, time: Duration) {
+        self.tunnel.expire_at(self.wall + self.now + time.as_millis() as u64);
+        self.deadline = self.tunnel.deadline();
     }
 
     /// The far end of a side.
@@ -194,6 +203,9 @@ impl Joined {
         for _ in 0..100_000 {
             if self.deadline <= self.now {
                 self.deadline = NEVER;
+                if self.tunnel.wants_clock(self.now) {
+                    self.tunnel.tell_clock(self.now, self.wall + self.now);
+                }
             }
             match self.turn() {
                 Next::Again => continue,
@@ -235,7 +247,7 @@ impl Joined {
     }
 }
 
-/// Limits in seconds, of lines 1 to 3 of a file.
+/// Limits in seconds, of lines 1 to 4 of a file.
 pub fn seconds(read: u64, send_upstream: u64, send_client: u64) -> Rules {
     let limit = |seconds: u64, line: u32| Limit {
         after: Duration::from_secs(seconds),
@@ -246,6 +258,7 @@ pub fn seconds(read: u64, send_upstream: u64, send_client: u64) -> Rules {
         send_upstream: limit(send_upstream, 2),
         send_client: limit(send_client, 3),
         max_lifetime: None,
+        token_expiry: Some(limit(0, 4)),
         frames: None,
     }
 }

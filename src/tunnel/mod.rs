@@ -29,6 +29,8 @@ pub use rules::{FrameRules, MaxSize, Over, Ping, Rate, Rules, Sides, Unit};
 pub use side::{Opened, Side, Socket};
 
 #[cfg(test)]
+mod expiry_tests;
+#[cfg(test)]
 mod follower_tests;
 #[cfg(test)]
 mod frames_tests;

@@ -231,6 +231,7 @@ fn words(closing: &Closing, frames: &Frames, to: Who) -> (Option<CloseCode>, Str
             (code, format!("{who} does not answer ({directive})"))
         }
         Why::Lifetime => (CloseCode::GOING_AWAY, format!("open for {limit:?} ({directive})")),
+        Why::TokenExpired => (CloseCode::TOKEN_EXPIRED, format!("token expired ({directive})")),
         Why::TooBig(Excess::Frame { length }) => {
             (CloseCode::TOO_BIG, format!("frame of {length} bytes ({directive})"))
         }

@@ -20,7 +20,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::yield_now;
 use tokio::time::sleep_until;
 
-use crate::net::BUFFER_SIZE;
+use crate::net::{BUFFER_SIZE, wall_clock};
 
 use super::deadlines::Deadlines;
 use super::machine::NEVER;
@@ -95,6 +95,7 @@ struct Joining<E> {
     upstream: Opened<OwnedFd>,
     rules: Arc<Rules>,
     websocket: bool,
+    expires: Option<Duration>,
     owner: E,
 }
 
@@ -123,17 +124,20 @@ impl<E: Owner> Tunnels<E> {
         Ok((Tunnels { door: reactor.door.clone(), _thread: thread }, reactor.serve()))
     }
 
-    /// Joins two sockets that do not block; `websocket` says whether frames go through them. `owner` is told
-    /// of the end, also where there is no beginning: if the system does not let their events be waited for.
+    /// Joins two sockets that do not block; `websocket` says whether frames go through them, `expires` when their
+    /// token does, since 1970. `owner` is told of the end, also where there is no beginning: if the system does
+    /// not let their events be waited for.
     pub fn join(
         &self,
         client: Opened<OwnedFd>,
         upstream: Opened<OwnedFd>,
         rules: Arc<Rules>,
         websocket: bool,
+        expires: Option<Duration>,
         owner: E,
     ) {
-        self.door.leave(Message::Join(Box::new(Joining { client, upstream, rules, websocket, owner })));
+        let joining = Joining { client, upstream, rules, websocket, expires, owner };
+        self.door.leave(Message::Join(Box::new(joining)));
     }
 
     /// Has tunnels end for the reason that `judge` gives, after so long; those it gives none for go on. Each
@@ -369,6 +373,9 @@ impl<E: Owner> Reactor<E> {
         while let Some(at) = self.deadlines.due(now) {
             if let Some(entry) = &mut self.entries[at as usize] {
                 entry.deadline = NEVER;
+                if entry.tunnel.wants_clock(now) {
+                    entry.tunnel.tell_clock(now, milliseconds(wall_clock()));
+                }
                 // After a standstill of the whole machine its events may be among those still to be taken:
                 // nobody is silent who has not been looked at.
                 entry.tunnel.client.heard(true, true, false);
@@ -399,8 +406,11 @@ impl<E: Owner> Reactor<E> {
     }
 
     fn join(&mut self, joining: Joining<E>, now: u64) {
-        let Joining { client, upstream, rules, websocket, owner } = joining;
-        let tunnel = Tunnel::new(client, upstream, rules, websocket, now);
+        let Joining { client, upstream, rules, websocket, expires, owner } = joining;
+        let mut tunnel = Tunnel::new(client, upstream, rules, websocket, now);
+        if let Some(moment) = expires {
+            tunnel.expire_at(milliseconds(moment));
+        }
         let deadline = tunnel.deadline();
         self.settle(Box::new(Entry { tunnel, deadline, again: false, passed: 0, owner }), now);
     }
@@ -450,7 +460,7 @@ impl<E: Owner> Reactor<E> {
         for at in 0..self.entries.len() as u32 {
             let Some(entry) = &mut self.entries[at as usize] else { continue };
             let Some((after, why)) = judge(&entry.owner) else { continue };
-            let moment = now.saturating_add(u64::try_from(after.as_millis()).unwrap_or(NEVER));
+            let moment = now.saturating_add(milliseconds(after));
             entry.tunnel.leave_at(moment, why);
             self.wait(at, moment);
         }
@@ -501,6 +511,10 @@ impl<E: Owner> Reactor<E> {
             entry.deadline = deadline;
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(NEVER)
 }
 
 #[cfg(test)]

@@ -20,6 +20,9 @@ pub struct Rules {
     pub send_client: Limit,
     /// `websocket_max_lifetime`: so old may a tunnel become, however busy it is.
     pub max_lifetime: Option<Limit>,
+    /// `websocket_token_expiry`: how long a tunnel outlives the token that let it in; `None` is for as long as it
+    /// likes.
+    pub token_expiry: Option<Limit>,
     /// What is asked of frames. Where nothing is, the tunnel carries bytes and looks at none.
     pub frames: Option<FrameRules>,
 }
@@ -39,7 +42,8 @@ pub struct FrameRules {
     pub rate: Option<Rate>,
 }
 
-/// nginx's defaults, 60 seconds each, and the one of ours: who loses the other side is told so.
+/// nginx's defaults, 60 seconds each, and those of ours: who loses the other side is told so, and a tunnel does not
+/// outlive its token.
 impl Default for Rules {
     fn default() -> Rules {
         let minute = || Limit::from(Duration::from_secs(60));
@@ -48,6 +52,7 @@ impl Default for Rules {
             send_upstream: minute(),
             send_client: minute(),
             max_lifetime: None,
+            token_expiry: Some(Limit::from(Duration::ZERO)),
             frames: Some(FrameRules { close_notify: true, ..FrameRules::default() }),
         }
     }

@@ -24,6 +24,8 @@ impl CloseCode {
     pub const SERVICE_RESTART: CloseCode = CloseCode(1012);
     pub const TRY_AGAIN_LATER: CloseCode = CloseCode(1013);
     pub const BAD_GATEWAY: CloseCode = CloseCode(1014);
+    /// Ours: as 401 is to a request. Codes from 4000 on are for who agrees on them.
+    pub const TOKEN_EXPIRED: CloseCode = CloseCode(4401);
 
     pub fn new(code: u16) -> Option<CloseCode> {
         matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999).then_some(CloseCode(code))

@@ -39,7 +39,7 @@ impl Tunnel {
         let (upstream, near_upstream) = pair();
         let tunnels = Tunnels::start("tunnels".to_owned()).unwrap();
         let (owner, closing) = mpsc::channel();
-        tunnels.join(opened(near_client), opened(near_upstream), rules, true, Owner(owner));
+        tunnels.join(opened(near_client), opened(near_upstream), rules, true, None, Owner(owner));
         Tunnel { client, upstream, tunnels, closing }
     }
 
@@ -184,7 +184,7 @@ fn an_idle_tunnel_holds_little() {
             // Each other's far end: it is as idle as a tunnel can be.
             let (client, upstream) = pair();
             client.set_nonblocking(true).unwrap();
-            tunnels.join(opened(client), opened(upstream), rules.clone(), true, Owner(owner.clone()));
+            tunnels.join(opened(client), opened(upstream), rules.clone(), true, None, Owner(owner.clone()));
         }
         // Nothing is on its way to the thread any more. What one thread allocates the other may free.
         ask(&tunnels, || ());

@@ -183,6 +183,7 @@ fn rules(first: u8, second: u8) -> Rules {
         send_upstream: seconds(4),
         send_client: seconds(5),
         max_lifetime: has(first, 1).then(|| seconds(20)),
+        token_expiry: None,
         frames: Some(FrameRules {
             close_notify: has(first, 2),
             ping: has(first, 3).then(|| Ping { to: Sides::Both, interval: seconds(2), timeout: seconds(1) }),

@@ -374,6 +374,9 @@ impl<'t> Report<'t> {
         if let Some(limit) = &tunnel.max_lifetime {
             timeout("websocket_max_lifetime", limit.after, &limit.place);
         }
+        if let Some(limit) = tunnel.token_expiry.as_ref().filter(|limit| limit.place.is_some()) {
+            timeout("websocket_token_expiry", limit.after, &limit.place);
+        }
         if let Some(ping) = tunnel.frames.as_ref().and_then(|frames| frames.ping.as_ref()) {
             timeout("websocket_ping_interval", ping.interval.after, &ping.interval.place);
             timeout("websocket_ping_timeout", ping.timeout.after, &ping.timeout.place);

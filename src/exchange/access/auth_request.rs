@@ -1,10 +1,12 @@
 //! `auth_request` (`ngx_http_auth_request_handler`).
 
+use crate::features::auth_request::{TOKEN_EXPIRES, token_expires};
 use crate::features::error_log::Level;
 use crate::http1::{Known, write_field};
 
 use super::super::answer::Reply;
 use super::super::life::Exchange;
+use super::super::report::Shown;
 use super::super::route::Event;
 use super::super::subrequest::{Keep, Subanswer};
 use super::Opinion;
@@ -21,13 +23,18 @@ impl Exchange<'_> {
             self.note(|_| Event::AuthRequest { uri: uri.to_vec() });
             return Ok(Opinion::Allowed);
         }
+        let upgrades = self.request.head.headers.first(Known::Upgrade).is_some();
         let answer = |answer: &Subanswer<'_>| {
             settings.auth_request.assign(answer.request);
-            (answer.request.reply.status, challenges(answer))
+            let expires = if upgrades { expires(answer) } else { Vec::new() };
+            (answer.request.reply.status, challenges(answer), expires)
         };
-        let (status, challenges) = self.subrequest(uri, Keep::Head, answer).await?;
+        let (status, challenges, expires) = self.subrequest(uri, Keep::Head, answer).await?;
         Ok(match status {
-            200..300 => Opinion::Allowed,
+            200..300 => {
+                expires.iter().for_each(|value| self.expire_as_told(value));
+                Opinion::Allowed
+            }
             401 => {
                 self.carried.extend_from_slice(&challenges);
                 Opinion::Denied(401)
@@ -40,6 +47,28 @@ impl Exchange<'_> {
             }
         })
     }
+}
+
+impl Exchange<'_> {
+    /// Has the socket that comes of this request end when its token does, as whoever was asked says.
+    fn expire_as_told(&mut self, value: &[u8]) {
+        match token_expires(value) {
+            Some(moment) => self.request.expire_at(moment),
+            None => {
+                let shown = Shown(value);
+                let message = format_args!(
+                    "auth request sent invalid {TOKEN_EXPIRES} \"{shown}\", which is neither Unix time nor a date of \
+HTTP: the socket outlives its token"
+                );
+                self.report(Level::Error, message);
+            }
+        }
+    }
+}
+
+/// When the token expires that was looked at.
+fn expires(answer: &Subanswer<'_>) -> Vec<Vec<u8>> {
+    answer.request.reply.headers(TOKEN_EXPIRES.as_bytes()).map(<[u8]>::to_vec).collect()
 }
 
 /// How a client may identify itself, as header lines: those of the answer, else those of its upstream.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::diagnostics::Diagnostic;
 use crate::directive::values;
 use crate::features::Call;
-use crate::tunnel::{MaxSize, Over, Rate, Sides, Unit};
+use crate::tunnel::{Limit, MaxSize, Over, Rate, Sides, Unit};
 
 /// `client`, `upstream` or `both`.
 pub fn sides(word: &[u8]) -> Option<Sides> {
@@ -72,6 +72,18 @@ pub fn rate(call: &mut Call) -> Option<Option<Rate>> {
         of: of.unwrap_or(Sides::Client),
         place: Some(call.place()),
     }))
+}
+
+/// `close [grace]` or `ignore`, whose form the catalogue has seen to. `None` where it cannot be read, which was
+/// said.
+pub fn token_expiry(call: &mut Call) -> Option<Option<Limit>> {
+    match call.args().len() {
+        1 if call.arg(0).eq_ignore_ascii_case(b"ignore") => Some(None),
+        _ if call.arg(0).eq_ignore_ascii_case(b"ignore") => {
+            unexpected(call, 1, "nothing goes with \"ignore\"")
+        }
+        _ => Some(Some(Limit { after: call.time(1), place: Some(call.place()) })),
+    }
 }
 
 const USAGE: &str = "messages: 20/s, 20r/s or 600/m; bytes: 64kb/s, 1mb/s or 5000b/s";

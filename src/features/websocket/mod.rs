@@ -102,6 +102,12 @@ worker_shutdown_timeout, close ends those whose location or upstream is gone eve
             w.reload = Some(if close { Reload::Close } else { Reload::Keep });
         },
     },
+    Row {
+        name: "websocket_token_expiry",
+        doc: "Whether a tunnel ends when the token that let it in has expired, and how long after; it ends with \
+4401 then.",
+        set: |w, call| w.token_expiry = arguments::token_expiry(call).or(w.token_expiry.take()),
+    },
 ];
 
 /// `websocket_ping_timeout` where nothing says otherwise.
@@ -131,6 +137,7 @@ pub struct Written {
     origins: Option<Option<Arc<Origins>>>,
     protocols: Option<Option<Arc<Protocols>>>,
     reload: Option<Reload>,
+    token_expiry: Option<Option<Limit>>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +157,8 @@ pub struct Settings {
     pub protocols: Option<Arc<Protocols>>,
     /// `None`: tunnels run on, and for no longer than `worker_shutdown_timeout` if that is set.
     pub reload: Option<Reload>,
+    /// How long a tunnel outlives its token; `None` is for as long as it likes.
+    pub token_expiry: Option<Limit>,
 }
 
 impl Default for Settings {
@@ -166,6 +175,7 @@ impl Default for Settings {
             origins: None,
             protocols: None,
             reload: None,
+            token_expiry: Some(Limit::from(Duration::ZERO)),
         }
     }
 }
@@ -199,6 +209,7 @@ impl Written {
             origins: own(&self.origins, &outer.origins),
             protocols: own(&self.protocols, &outer.protocols),
             reload: self.reload.or(outer.reload),
+            token_expiry: own(&self.token_expiry, &outer.token_expiry),
         }
     }
 }

@@ -17,6 +17,7 @@ pub fn rules(
         send_upstream: limit(&proxy.send_timeout),
         send_client: limit(&client.send_timeout),
         max_lifetime: websocket.max_lifetime.clone(),
+        token_expiry: websocket.token_expiry.clone(),
         frames: frames(websocket, log),
     }
 }

@@ -43,6 +43,7 @@ fn counts(rules: &mut Rules) {
 
 const IDLE: Option<(u16, &str)> = Some((1001, "idle for 60s (proxy_read_timeout)"));
 const OLD: Option<(u16, &str)> = Some((1001, "open for 30s (websocket_max_lifetime)"));
+const EXPIRED: Option<(u16, &str)> = Some((4401, "token expired (websocket_token_expiry)"));
 const LARGE: Option<(u16, &str)> = Some((1009, "frame of 6 bytes (websocket_max_frame_size)"));
 const LONG: Option<(u16, &str)> = Some((1009, "message of 10 bytes (websocket_max_message_size)"));
 const FAST: Option<(u16, &str)> = Some((1008, "too fast (websocket_message_rate)"));
@@ -63,6 +64,13 @@ const ENDS: &[End] = &[
         client: OLD,
         upstream: OLD,
         log: "open for 30s: websocket_max_lifetime, site.conf:9",
+    },
+    End {
+        rules: nothing,
+        happens: |joined| joined.expire_in(30 * SECOND),
+        client: EXPIRED,
+        upstream: EXPIRED,
+        log: "token expired: websocket_token_expiry, site.conf:4",
     },
     End {
         rules: nothing,

@@ -46,6 +46,7 @@ fn tunnel(rules: Rules) -> (Far, Joining<Told>) {
         upstream: opened(far),
         rules: Arc::new(rules),
         websocket: false,
+        expires: None,
         owner: Told(owner),
     };
     (Far { client, upstream, closing }, joining)
@@ -131,6 +132,30 @@ fn is_closed(socket: &mut UnixStream) -> bool {
         Ok(count) => count == 0,
         Err(error) => error.kind() == ErrorKind::ConnectionReset,
     }
+}
+
+#[test]
+fn a_tunnel_whose_token_has_expired_ends_and_others_go_on() {
+    let mut stepped = Stepped::new(256);
+    let hour = Duration::from_secs(3600);
+    let mut join = |expires| {
+        let (far, joining) = tunnel(idle(86400));
+        let joining = Joining { expires, ..joining };
+        stepped.reactor.door.leave(Message::Join(Box::new(joining)));
+        far
+    };
+    let expired = join(Some(wall_clock() - Duration::from_secs(1)));
+    let (valid, without) = (join(Some(wall_clock() + hour)), join(None));
+    stepped.steps();
+    assert!(matches!(expired.closing.try_recv().unwrap().why, Why::TokenExpired));
+    assert_eq!(stepped.open(), 2);
+    // The clock on the wall does not go along with this one, so that it is looked at, again and again.
+    for _ in 0..100 {
+        stepped.sleep(Duration::from_secs(61));
+        stepped.steps();
+    }
+    assert_eq!(stepped.open(), 2);
+    drop((valid, without));
 }
 
 #[test]
@@ -284,7 +309,7 @@ fn join_frames(tunnels: &Tunnels<Told>, rules: Rules) -> Far {
 fn join_as(tunnels: &Tunnels<Told>, rules: Rules, websocket: bool) -> Far {
     let (far, joining) = tunnel(rules);
     let Joining { client, upstream, rules, owner, .. } = joining;
-    tunnels.join(client, upstream, rules, websocket, owner);
+    tunnels.join(client, upstream, rules, websocket, None, owner);
     far.client.set_nonblocking(false).unwrap();
     far.upstream.set_nonblocking(false).unwrap();
     far
