@@ -138,7 +138,7 @@ fn is_closed(socket: &mut UnixStream) -> bool {
 fn a_tunnel_whose_token_has_expired_ends_and_others_go_on() {
     let mut stepped = Stepped::new(256);
     let hour = Duration::from_secs(3600);
-    let mut join = |expires| {
+    let join = |expires| {
         let (far, joining) = tunnel(idle(86400));
         let joining = Joining { expires, ..joining };
         stepped.reactor.door.leave(Message::Join(Box::new(joining)));
