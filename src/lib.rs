@@ -12,6 +12,7 @@ pub mod http1;
 pub mod hub;
 pub mod jwt;
 pub mod net;
+pub mod passwords;
 pub mod tunnel;
 pub mod upstream;
 pub mod websocket;

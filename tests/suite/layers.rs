@@ -13,7 +13,7 @@ const ROOMS: &[&[&str]] = &[
     &["net"],
     &["http1"],
     &["websocket"],
-    &["tunnel", "upstream", "hub", "jwt"],
+    &["tunnel", "upstream", "hub", "jwt", "passwords"],
     &["request"],
     &["directive"],
     &["features"],
@@ -25,7 +25,7 @@ const ROOMS: &[&[&str]] = &[
 ];
 
 /// Engines take plain parameters: they know nothing of configurations.
-const ENGINES: &[&str] = &["net", "http1", "websocket", "tunnel", "upstream", "hub", "jwt"];
+const ENGINES: &[&str] = &["net", "http1", "websocket", "tunnel", "upstream", "hub", "jwt", "passwords"];
 const FORBIDDEN_TO_ENGINES: &[&str] = &["diagnostics", "syntax"];
 
 #[test]
@@ -67,6 +67,9 @@ const DOORS: &[(&str, &str)] = &[
     ("jsonwebtoken", "jwt/"),
     ("aws_lc_rs", "jwt/"),
     ("tracing_subscriber", "runtime/"),
+    ("bcrypt", "passwords/"),
+    ("sha_crypt", "passwords/"),
+    ("yescrypt", "passwords/"),
 ];
 
 #[test]
