@@ -128,10 +128,10 @@ impl Exchange<'_> {
         self.begin(&head);
         let settings = self.settings;
         let mut out = std::mem::take(&mut self.request.reply.head);
+        out.extend_from_slice(&self.carried);
         if let (Some(location), Some(None)) = (location, &redirect) {
             head::write_one_line(b"Location", location, &mut out);
         }
-        out.extend_from_slice(&self.carried);
         head::end(self.request, settings, self.request.reply.status, &mut out);
         self.request.reply.head = out;
         self.request.reply.content_length = Some(body.len() as u64);

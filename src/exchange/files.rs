@@ -34,7 +34,7 @@ struct Found {
 impl Exchange<'_> {
     /// Answers with a file.
     pub async fn file(&mut self) -> Result<Done, Reply> {
-        let method = self.request.head.method();
+        let method = self.request.method();
         if !matches!(method, Method::Get | Method::Head | Method::Post) {
             return Err(Reply::Status(405));
         }
@@ -44,9 +44,6 @@ impl Exchange<'_> {
         if self.request.target.path.ends_with(b"/") {
             return Err(self.index());
         }
-        if method == Method::Post {
-            return Err(Reply::Status(405));
-        }
         let mut path = Vec::new();
         variables::request_filename(self.request, &mut path);
         self.note(|_| Event::File { path: path.clone() });
@@ -55,6 +52,9 @@ impl Exchange<'_> {
             Ok(None) => return Err(self.add_slash()),
             Err(error) => return Err(self.unopened(&path, &error)),
         };
+        if method == Method::Post {
+            return Err(Reply::Status(405));
+        }
         // A page in place of an error is not a file that a client may have already.
         let plain = self.status_override.is_none_or(|status| status == 200);
         let modified = UNIX_EPOCH + Duration::from_secs(found.modified.1);
@@ -135,8 +135,8 @@ impl Exchange<'_> {
         };
         self.begin(&begin);
         let mut out = std::mem::take(&mut self.request.reply.head);
-        write_field(b"ETag", found.etag.as_bytes(), &mut out);
         out.extend_from_slice(&self.carried);
+        write_field(b"ETag", found.etag.as_bytes(), &mut out);
         headers::write(&settings.headers, self.request, self.request.reply.status, &mut out);
         if status == 200 && plain {
             write_field(b"Accept-Ranges", b"bytes", &mut out);

@@ -205,10 +205,17 @@ impl<'c> Exchange<'c> {
         Ok(())
     }
 
-    /// Has a location's settings hold from now on.
+    /// Has a location's settings hold from now on, or those of its `limit_except`
+    /// (`ngx_http_update_location_config`).
     pub fn enter(&mut self, location: LocationId) {
-        self.location = location;
-        self.settings = &self.live.model.http.location(location).settings;
+        let http = &self.live.model.http;
+        let except =
+            http.location(location).except.filter(|except| !except.methods.has(self.request.method()));
+        self.location = except.map_or(location, |except| except.location);
+        if except.is_some() {
+            self.note(|_| Event::Except(self.location));
+        }
+        self.settings = &http.location(self.location).settings;
         self.set_root();
         let client = &self.settings.client;
         let request = &self.request.connection;

@@ -90,7 +90,7 @@ pub enum Event {
         found: Option<Found>,
         captures: Captured,
     },
-    /// What a directive said about a handshake.
+    /// What a directive said about a request, or a handshake.
     Judged {
         directive: &'static str,
         place: Place,
@@ -105,6 +105,8 @@ pub enum Event {
         status: u16,
         target: Vec<u8>,
     },
+    /// A `limit_except` takes the place of its location.
+    Except(LocationId),
     /// A named location takes over.
     Named(LocationId),
     /// It goes on inside with another URI.

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch};
 
 use crate::features::resolver::NameServers;
+use crate::passwords::Passwords;
 use crate::request::Request;
 use crate::tunnel::{Drained, Ending, Tunnels};
 use crate::upstream::{Group, GroupSpec};
@@ -35,6 +36,8 @@ pub struct Shared {
     pub drain: watch::Sender<Drain>,
     /// Wakes whoever keeps names resolved: one may be due.
     pub names: Notify,
+    /// Files of users, and who has lately shown a password.
+    pub passwords: Arc<Passwords>,
 }
 
 /// How the process goes on.
@@ -52,14 +55,16 @@ impl Shared {
     pub fn new(live: Live) -> Shared {
         let (drain, _) = watch::channel(Drain::default());
         let connections = AtomicU64::new(0);
-        Shared { live: ArcSwap::from_pointee(live), connections, drain, names: Notify::new() }
+        let (live, passwords) = (ArcSwap::from_pointee(live), Arc::default());
+        Shared { live, connections, drain, names: Notify::new(), passwords }
     }
 
     /// What workers share that take the place of others: the same configuration, which is not ending.
     pub fn again(&self) -> Shared {
         let (drain, _) = watch::channel(Drain::default());
         let connections = AtomicU64::new(self.connections.load(Ordering::Relaxed));
-        Shared { live: ArcSwap::new(self.live.load_full()), connections, drain, names: Notify::new() }
+        let (live, passwords) = (ArcSwap::new(self.live.load_full()), self.passwords.clone());
+        Shared { live, connections, drain, names: Notify::new(), passwords }
     }
 
     /// The number of a new connection: `$connection`.

@@ -1,10 +1,12 @@
-//! `ngx_http_access_module`: which addresses are let in; and `satisfy`, which says how that goes together with
-//! the other directives that let requests in.
+//! `ngx_http_access_module`: which addresses are let in; and what concerns all directives that let requests in:
+//! `satisfy`, how they go together, and `auth_delay`, how soon a refusal is told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::directive::{Context, values};
 use crate::net::Address;
+use crate::source::Place;
 
 use super::{Call, Feature, Row};
 
@@ -16,6 +18,11 @@ const ROWS: &[Row<Written>] = &[
         name: "allow",
         doc: "An address or a network whose clients are let in; the first rule that fits decides.",
         set: |w, call| rule(w, call, true),
+    },
+    Row {
+        name: "auth_delay",
+        doc: "How long a client who is not known waits for its 401.",
+        set: |w, call| w.auth_delay = Some(call.time(0)),
     },
     Row {
         name: "deny",
@@ -40,10 +47,12 @@ pub enum Satisfy {
     Any,
 }
 
+/// An `allow` or a `deny`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Rule {
+pub struct Rule {
     clients: Clients,
-    allows: bool,
+    pub allows: bool,
+    pub place: Place,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,19 +66,26 @@ enum Clients {
 pub struct Written {
     rules: Vec<Rule>,
     satisfy: Option<Satisfy>,
+    auth_delay: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     rules: Arc<[Rule]>,
     pub satisfy: Satisfy,
+    /// How long a 401 is held back.
+    pub auth_delay: Duration,
 }
 
 impl Written {
     /// A block with rules of its own forgets the outer ones.
     pub fn over(&self, outer: &Settings) -> Settings {
         let rules = if self.rules.is_empty() { outer.rules.clone() } else { self.rules[..].into() };
-        Settings { rules, satisfy: self.satisfy.unwrap_or(outer.satisfy) }
+        Settings {
+            rules,
+            satisfy: self.satisfy.unwrap_or(outer.satisfy),
+            auth_delay: self.auth_delay.unwrap_or(outer.auth_delay),
+        }
     }
 }
 
@@ -79,8 +95,8 @@ impl Settings {
         self.rules.iter().any(|rule| !rule.allows)
     }
 
-    /// Whether the first rule that speaks of this client allows it; `None` where no rule does.
-    pub fn rule_for(&self, client: &Address) -> Option<bool> {
+    /// The first rule that speaks of this client.
+    pub fn rule_for(&self, client: &Address) -> Option<&Rule> {
         let is_old = |rule: &Rule| match &rule.clients {
             Clients::All => true,
             Clients::Unix => false,
@@ -97,7 +113,7 @@ impl Settings {
             (Clients::Network(network), Some(ip)) => network.contains(ip),
             (Clients::Network(_), None) => false,
         };
-        self.rules.iter().find(speaks).map(|rule| rule.allows)
+        self.rules.iter().find(speaks)
     }
 }
 
@@ -110,7 +126,7 @@ fn rule(written: &mut Written, call: &mut Call, allows: bool) {
             None => return,
         },
     };
-    written.rules.push(Rule { clients, allows });
+    written.rules.push(Rule { clients, allows, place: call.place() });
 }
 
 #[cfg(test)]
@@ -123,8 +139,18 @@ mod tests {
         let rule = |(word, allows): &(&str, bool)| Rule {
             clients: values::cidr(word.as_bytes()).map_or(Clients::All, Clients::Network),
             allows: *allows,
+            place: place(),
         };
-        Settings { rules: rules.iter().map(rule).collect(), satisfy: Satisfy::All }
+        Settings { rules: rules.iter().map(rule).collect(), ..Settings::default() }
+    }
+
+    fn place() -> Place {
+        Place { file: "x".into(), line: 1 }
+    }
+
+    /// Whether it is let in, if that is said.
+    fn said(settings: &Settings, client: &Address) -> Option<bool> {
+        settings.rule_for(client).map(|rule| rule.allows)
     }
 
     fn at(ip: &str) -> Address {
@@ -140,23 +166,26 @@ mod tests {
             ("2001:db8::/32", true),
             ("all", false),
         ]);
-        assert_eq!(settings.rule_for(&at("192.168.1.1")), Some(false));
-        assert_eq!(settings.rule_for(&at("192.168.1.2")), Some(true));
-        assert_eq!(settings.rule_for(&at("192.168.2.2")), Some(false));
-        assert_eq!(settings.rule_for(&at("2001:db8:1::1")), Some(true));
-        assert_eq!(settings.rule_for(&at("2001:db9::1")), Some(false));
-        assert_eq!(settings.rule_for(&at("::ffff:192.168.1.2")), Some(true));
-        assert_eq!(settings.rule_for(&Address::unix("")), Some(false));
+        assert_eq!(said(&settings, &at("192.168.1.1")), Some(false));
+        assert_eq!(said(&settings, &at("192.168.1.2")), Some(true));
+        assert_eq!(said(&settings, &at("192.168.2.2")), Some(false));
+        assert_eq!(said(&settings, &at("2001:db8:1::1")), Some(true));
+        assert_eq!(said(&settings, &at("2001:db9::1")), Some(false));
+        assert_eq!(said(&settings, &at("::ffff:192.168.1.2")), Some(true));
+        assert_eq!(said(&settings, &Address::unix("")), Some(false));
     }
 
     #[test]
     fn who_is_not_spoken_of_is_neither_let_in_nor_refused() {
         let rules = settings(&[("10.0.0.0/8", true)]);
-        assert_eq!(rules.rule_for(&at("11.0.0.1")), None);
-        assert_eq!(rules.rule_for(&Address::unix("")), None);
-        assert_eq!(settings(&[("::/0", false)]).rule_for(&at("::ffff:10.0.0.1")), Some(false));
-        let unix = Settings { rules: [Rule { clients: Clients::Unix, allows: false }].into(), ..rules };
-        assert_eq!(unix.rule_for(&Address::unix("")), Some(false));
-        assert_eq!(unix.rule_for(&at("10.0.0.1")), None);
+        assert_eq!(said(&rules, &at("11.0.0.1")), None);
+        assert_eq!(said(&rules, &Address::unix("")), None);
+        assert_eq!(said(&settings(&[("::/0", false)]), &at("::ffff:10.0.0.1")), Some(false));
+        let unix = Settings {
+            rules: [Rule { clients: Clients::Unix, allows: false, place: place() }].into(),
+            ..rules
+        };
+        assert_eq!(said(&unix, &Address::unix("")), Some(false));
+        assert_eq!(said(&unix, &at("10.0.0.1")), None);
     }
 }

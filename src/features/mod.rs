@@ -7,6 +7,7 @@
 mod row;
 
 pub mod access;
+pub mod auth_basic;
 pub mod auth_request;
 pub mod checked;
 pub mod client;
@@ -48,6 +49,7 @@ pub static REGISTER: &[&dyn Rows] = &[
     &headers::FEATURE,
     &log::FEATURE,
     &access::FEATURE,
+    &auth_basic::FEATURE,
     &auth_request::FEATURE,
     &proxy::FEATURE,
     &upstream::FEATURE,
@@ -60,6 +62,7 @@ pub static REGISTER: &[&dyn Rows] = &[
 #[derive(Default)]
 pub struct Written {
     pub access: access::Written,
+    pub auth_basic: auth_basic::Written,
     pub auth_request: auth_request::Written,
     pub core: core::Written,
     pub error_log: error_log::Written,
@@ -83,6 +86,7 @@ pub struct Written {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub access: access::Settings,
+    pub auth_basic: auth_basic::Settings,
     pub auth_request: auth_request::Settings,
     pub error_log: error_log::Settings,
     pub client: client::Settings,
@@ -107,6 +111,7 @@ impl Settings {
         let rules = websocket::rules(&websocket, &proxy, &client, &log);
         Settings {
             access: written.access.over(&outer.access),
+            auth_basic: written.auth_basic.over(&outer.auth_basic),
             auth_request: written.auth_request.over(&outer.auth_request),
             error_log: written.error_log.over(&outer.error_log),
             client,

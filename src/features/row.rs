@@ -247,12 +247,21 @@ impl<'a> Call<'a, '_> {
 
     /// A path with variables: what does not begin with `/` or a variable is under the prefix.
     pub fn prefixed_template(&mut self, at: usize) -> Template {
+        self.template_under(&self.build.options.prefix, at)
+    }
+
+    /// The same under the configuration file's folder, as nginx resolves the paths of keys and of passwords.
+    pub fn conf_prefixed_template(&mut self, at: usize) -> Template {
+        self.template_under(&self.build.options.conf_prefix, at)
+    }
+
+    fn template_under(&mut self, prefix: &Path, at: usize) -> Template {
         let path = self.arg(at);
         let span = self.span(at);
         if path.starts_with(b"$") {
             return self.template(at);
         }
-        let path = self.prefixed(path).into_os_string().into_vec();
+        let path = prefix.join(Path::new(OsStr::from_bytes(path))).into_os_string().into_vec();
         self.template_of(&path, span, 0)
     }
 }

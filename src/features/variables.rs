@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::http1::Known;
+use crate::http1::{Credentials, Known};
 use crate::net::{Address, Host, wall_clock};
 use crate::request::{PrefixVariable, Request, Variable, clock};
 
@@ -167,16 +167,8 @@ pub fn request_filename(request: &Request, out: &mut Vec<u8>) -> bool {
 
 /// The user of a `Basic` authorization, whether or not anybody has checked the password.
 fn remote_user(request: &Request, out: &mut Vec<u8>) -> bool {
-    let Some(value) = request.head.headers.first(Known::Authorization) else { return false };
-    let Some(encoded) = value.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case(b"basic ")) else {
-        return false;
-    };
-    let encoded = value[encoded.len()..].trim_ascii();
-    let Ok(decoded) = data_encoding::BASE64.decode(encoded) else { return false };
-    match decoded.iter().position(|byte| *byte == b':') {
-        Some(colon) if colon > 0 => found(&decoded[..colon], out),
-        _ => false,
-    }
+    let value = request.head.headers.first(Known::Authorization);
+    value.and_then(Credentials::read).is_some_and(|shown| found(shown.user(), out))
 }
 
 fn request_id(request: &Request, out: &mut Vec<u8>) -> bool {

@@ -7,6 +7,7 @@
 //! Start at [`RequestParser`] and [`RequestHead`] for clients, [`parse_response`] for upstreams, and
 //! [`BodyDecoder`] for what follows either head. Names of functions in the comments are nginx's.
 
+pub mod basic;
 pub mod body;
 pub mod connection;
 pub mod escape;
@@ -27,6 +28,7 @@ mod request_line;
 #[cfg(test)]
 mod request_tests;
 
+pub use basic::Credentials;
 pub use body::{BodyDecoder, BodyError, Decoded, Trailers};
 pub use framing::Framing;
 pub use headers::{Headers, write_field, write_number};

@@ -13,7 +13,7 @@ use super::listeners::{Listening, gather};
 use super::locations::{Kind, Locations};
 use super::mark::Mark;
 use super::walk::{RawHttp, RawLocation, RawMain, RawServer, Walk};
-use super::{Content, Http, Location, LocationId, Model, Server, finish};
+use super::{Content, Except, Http, Location, LocationId, Model, Server, finish};
 
 /// Reads what a tree means. There always is a model: what was wrong is left out of it, and said.
 pub fn read(tree: &Tree, files: &dyn Files, options: &Options) -> (Model, Vec<Diagnostic>) {
@@ -120,6 +120,7 @@ impl Assembly<'_> {
             written: Box::default(),
             inner: Vec::new(),
             ifs: Vec::new(),
+            except: None,
         };
         let around = Around::default();
         let first = self.http.locations.len();
@@ -190,6 +191,12 @@ impl Assembly<'_> {
         let within = Around { content: content.clone(), prefix };
         let mut script = std::mem::take(&mut raw.written.rewrite.script);
         self.ifs(&mut script, raw.ifs, &settings, &within, mark);
+        let except = raw.except.map(|except| {
+            // There is one at most, and `if`s are counted from 0.
+            let mark = mark.within(&Kind::Unnamed, b"", usize::MAX, 0);
+            let location = self.location(except.location, &settings, &within, mark);
+            Except { methods: except.methods, location }
+        });
         let ids = self.locations(raw.inner, &settings, mark);
         let locations = Locations::new(ids.into_iter(), &self.http.locations);
         self.http.locations.push(Location {
@@ -201,6 +208,7 @@ impl Assembly<'_> {
             content,
             internal: raw.written.location.internal,
             health,
+            except,
             locations,
             place: self.tree.sources.place(raw.span),
             span: raw.head,

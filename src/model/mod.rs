@@ -15,6 +15,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::features::health::HealthCheck;
+use crate::features::location::Methods;
 use crate::features::rewrite::Line;
 use crate::features::upstream::Upstream;
 use crate::features::{Settings, core, error_log, proxy};
@@ -73,7 +74,7 @@ pub struct Server {
     pub span: Span,
 }
 
-/// A `location`, an `if`, or what holds in a server outside of both.
+/// A `location`, an `if`, a `limit_except`, or what holds in a server outside of them.
 #[derive(Debug)]
 pub struct Location {
     pub kind: Kind,
@@ -88,12 +89,21 @@ pub struct Location {
     pub internal: bool,
     /// How the group of its `proxy_pass` is checked; only where `content` passes to a fixed one.
     pub health: Option<HealthCheck>,
+    /// Its `limit_except`.
+    pub except: Option<Except>,
     pub locations: Locations,
     pub place: Place,
     /// The directive without its block.
     pub span: Span,
     /// What it is known by to other configurations.
     pub mark: Mark,
+}
+
+/// What takes a location's place for methods that are not among these.
+#[derive(Clone, Copy, Debug)]
+pub struct Except {
+    pub methods: Methods,
+    pub location: LocationId,
 }
 
 /// Who answers in a location.

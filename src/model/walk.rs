@@ -7,6 +7,7 @@ use crate::diagnostics::Diagnostic;
 use crate::directive::form::Kind as Form;
 use crate::directive::variables::Protocol;
 use crate::directive::{Context, Known, Row, Seen, Serve, examine};
+use crate::features::location::{self, Methods};
 use crate::features::rewrite::{self, Line, Step};
 use crate::features::{Build, Call, NOT_SERVED, REGISTER, Written, checked, upstream};
 use crate::source::Span;
@@ -29,6 +30,33 @@ pub struct RawLocation {
     pub inner: Vec<RawLocation>,
     /// The blocks of its `if`s, in the order of its steps.
     pub ifs: Vec<RawLocation>,
+    /// Its `limit_except`.
+    pub except: Option<Box<RawExcept>>,
+}
+
+/// What is written in a `limit_except`.
+pub struct RawExcept {
+    /// The methods that it is not for.
+    pub methods: Methods,
+    pub location: RawLocation,
+}
+
+impl RawLocation {
+    /// A block that takes over within a location.
+    fn unnamed(directive: &Directive, written: Box<Written>) -> RawLocation {
+        RawLocation {
+            kind: Kind::Unnamed,
+            name: Vec::new(),
+            span: directive.name.span,
+            head: directive.head(),
+            // The block around it has it in its own.
+            text: 0,
+            written,
+            inner: Vec::new(),
+            ifs: Vec::new(),
+            except: None,
+        }
+    }
 }
 
 /// What is written in a `server`.
@@ -78,6 +106,7 @@ enum Inner<'r> {
         outer: Option<&'r Outer<'r>>,
         locations: &'r mut Vec<RawLocation>,
         ifs: &'r mut Vec<RawLocation>,
+        except: &'r mut Option<Box<RawExcept>>,
     },
     /// Blocks that stand here are only checked.
     None,
@@ -107,8 +136,13 @@ impl<'a> Walk<'a> {
             }
             Context::SERVER => self.server(None, &mut http.servers),
             Context::LOCATION => {
-                let (mut locations, mut ifs) = (Vec::new(), Vec::new());
-                let inner = Inner::Locations { outer: None, locations: &mut locations, ifs: &mut ifs };
+                let (mut locations, mut ifs, mut except) = (Vec::new(), Vec::new(), None);
+                let inner = Inner::Locations {
+                    outer: None,
+                    locations: &mut locations,
+                    ifs: &mut ifs,
+                    except: &mut except,
+                };
                 self.block(None, Level { context, written: &mut http.written, inner });
             }
             Context::MAIN => {
@@ -181,6 +215,9 @@ impl<'a> Walk<'a> {
                     level.written.rewrite.script.push(Line { step, span: directive.head() });
                 }
             }
+            (Inner::Locations { except, .. }, Context::LIMIT_EXCEPT) => {
+                **except = Some(Box::new(self.limit_except(directive, inner, level.context)));
+            }
             (_, inner) => {
                 let context = level.context;
                 let mut call = Call { tree: self.tree, directive, context, build: &mut self.build };
@@ -193,7 +230,9 @@ impl<'a> Walk<'a> {
 
     fn server(&mut self, block: Option<NodeId>, servers: &mut Vec<RawServer>) {
         let (mut written, mut locations, mut ifs) = (Box::<Written>::default(), Vec::new(), Vec::new());
-        let inner = Inner::Locations { outer: None, locations: &mut locations, ifs: &mut ifs };
+        // No `limit_except` stands there: that was said.
+        let except = &mut None;
+        let inner = Inner::Locations { outer: None, locations: &mut locations, ifs: &mut ifs, except };
         self.block(block, Level { context: Context::SERVER, written: &mut written, inner });
         let Some(span) = block.map(|id| self.tree.get(id).name.span).or_else(|| self.first_span()) else {
             return;
@@ -228,18 +267,15 @@ impl<'a> Walk<'a> {
         let condition = rewrite::condition(&mut call);
         let mut written = Box::<Written>::default();
         self.block(Some(directive.id), Level { context: inner, written: &mut written, inner: Inner::None });
-        let location = RawLocation {
-            kind: Kind::Unnamed,
-            name: Vec::new(),
-            span: directive.name.span,
-            head: directive.head(),
-            // The block around it has it in its own.
-            text: 0,
-            written,
-            inner: Vec::new(),
-            ifs: Vec::new(),
-        };
-        (condition, location)
+        (condition, RawLocation::unnamed(directive, written))
+    }
+
+    fn limit_except(&mut self, directive: &'a Directive, inner: Context, context: Context) -> RawExcept {
+        let mut call = Call { tree: self.tree, directive, context, build: &mut self.build };
+        let methods = location::methods(&mut call);
+        let mut written = Box::<Written>::default();
+        self.block(Some(directive.id), Level { context: inner, written: &mut written, inner: Inner::None });
+        RawExcept { methods, location: RawLocation::unnamed(directive, written) }
     }
 
     fn location(
@@ -256,12 +292,13 @@ impl<'a> Walk<'a> {
         let (mut written, mut locations, mut ifs) = (Box::<Written>::default(), Vec::new(), Vec::new());
         let this = Outer { kind: &kind, name: &name };
         let outer = named.is_some().then_some(&this);
-        let inner = Inner::Locations { outer, locations: &mut locations, ifs: &mut ifs };
+        let mut except = None;
+        let inner = Inner::Locations { outer, locations: &mut locations, ifs: &mut ifs, except: &mut except };
         self.block(Some(directive.id), Level { context, written: &mut written, inner });
         let span = directive.args.last().map_or(directive.name.span, |word| word.span);
         let text = mark::text(self.tree, Some(directive.id), |_| true);
         let (head, inner) = (directive.head(), locations);
-        named.map(|(kind, name)| RawLocation { kind, name, span, head, text, written, inner, ifs })
+        named.map(|(kind, name)| RawLocation { kind, name, span, head, text, written, inner, ifs, except })
     }
 }
 

@@ -363,6 +363,15 @@ impl Request {
     }
 
     /// The method, as it is after internal redirects.
+    pub fn method(&self) -> Method {
+        match self.head.method() {
+            Method::Head => Method::Head,
+            _ if self.method_is_get => Method::Get,
+            other => other,
+        }
+    }
+
+    /// Its name.
     pub fn method_name(&self) -> &[u8] {
         let changed = self.method_is_get && self.head.method() != Method::Head;
         if changed { b"GET" } else { self.head.method_name() }

@@ -58,11 +58,11 @@ fn stop(conf: &Path, child: Child) -> Output {
 #[test]
 fn what_clients_would_notice_stops_the_start_unless_lenient() {
     let place = Place::new();
-    let conf = configuration(&place, "", "auth_basic closed;");
+    let conf = configuration(&place, "", "autoindex on;");
     let refused = command(&conf, &[]).output().expect("the binary");
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("\"auth_basic\"") && said.contains("nginx.conf:5"), "{said}");
+    assert!(said.contains("\"autoindex\"") && said.contains("nginx.conf:5"), "{said}");
     let child = command(&conf, &["--lenient"]).spawn().expect("the binary");
     serving(&place);
     until("the pid file is there", || place.path("pid").exists());

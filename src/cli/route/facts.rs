@@ -142,7 +142,8 @@ impl<'t> Report<'t> {
             Event::Search { uri, seen, found, captures } => self.search(http, uri, seen, *found, captures),
             Event::Judged { directive, place, allowed } => {
                 let how = if *allowed { "allows" } else { "forbids" };
-                let told = format!("{directive} {how} the handshake");
+                let what = if directive.starts_with("websocket_") { "handshake" } else { "request" };
+                let told = format!("{directive} {how} the {what}");
                 let own = facts([("directive", (*directive).into()), ("allowed", (*allowed).into())]);
                 self.line("access", Some(place.clone()), told, own);
             }
@@ -157,6 +158,11 @@ impl<'t> Report<'t> {
                 let told = format!("{}: {status} is answered by {target}", self.written(*span));
                 let own = facts([("status", (*status).into()), ("target", target.into())]);
                 self.at("error_page", *span, told, own);
+            }
+            Event::Except(id) => {
+                let location = http.location(*id);
+                let told = format!("{}: holds for this method", self.written(location.span));
+                self.at("limit_except", location.span, told, Facts::new());
             }
             Event::Named(id) => {
                 let location = http.location(*id);

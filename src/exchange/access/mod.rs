@@ -5,13 +5,17 @@
 
 mod addresses;
 mod auth_request;
+mod basic;
+mod delay;
 mod websocket;
 
 use crate::features::access::Satisfy;
 use crate::features::error_log::Level;
+use crate::source::Place;
 
 use super::answer::Reply;
 use super::life::Exchange;
+use super::route::Event;
 
 /// What a directive of the access phase says of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,14 @@ impl Exchange<'_> {
             return Ok(());
         }
         self.handshake_access()?;
+        let judged = self.judged().await;
+        if let Err(Reply::Status(401)) = judged {
+            self.delay_refusal().await?;
+        }
+        judged
+    }
+
+    async fn judged(&mut self) -> Result<(), Reply> {
         let mut gate = Gate::new(self.settings.access.satisfy);
         let carried = self.carried.len();
         if self.opinions(&mut gate).await? {
@@ -45,9 +57,18 @@ impl Exchange<'_> {
         })
     }
 
+    /// Has whoever asked for a request's course know what a directive said of it.
+    fn judge(&self, directive: &'static str, place: &Place, allowed: bool) {
+        self.note(|_| Event::Judged { directive, place: place.clone(), allowed });
+    }
+
     /// Asks one after the other for as long as it matters; true where one was enough.
     async fn opinions(&mut self, gate: &mut Gate) -> Result<bool, Reply> {
         let opinion = self.address_opinion();
+        if gate.is_open_by(opinion)? {
+            return Ok(true);
+        }
+        let opinion = self.basic_opinion().await?;
         if gate.is_open_by(opinion)? {
             return Ok(true);
         }

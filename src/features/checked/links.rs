@@ -6,36 +6,8 @@ use super::{Call, Check};
 
 pub const CHECKS: &[Check] = &[
     Check { name: "auth_http", contexts: Context::IN_MAIL, check: auth_http },
-    Check { name: "limit_except", contexts: Context::LOCATION, check: limit_except },
     Check { name: "set_real_ip_from", contexts: Context::ANY, check: set_real_ip_from },
 ];
-
-/// The methods nginx knows by name.
-const METHODS: [&str; 14] = [
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "DELETE",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "OPTIONS",
-    "PROPFIND",
-    "PROPPATCH",
-    "LOCK",
-    "UNLOCK",
-    "PATCH",
-];
-
-fn limit_except(call: &mut Call) {
-    for at in 0..call.args().len() {
-        let method = call.text(at);
-        if !METHODS.iter().any(|known| known.eq_ignore_ascii_case(&method)) {
-            call.error(at, "invalid-value", format!("invalid method \"{method}\""));
-        }
-    }
-}
 
 fn auth_http(call: &mut Call) {
     let word = call.arg(0);

@@ -15,14 +15,23 @@ macro_rules! cases {
 }
 
 cases! {
+    access_internal
     access_log_buffer_and_path
     access_log_combined
     access_log_default
     access_log_escapes
     access_log_if_and_variables
+    access_rules
+    access_rules_mapped
     add_header
     add_header_and_proxy_headers
     alias
+    auth_basic_credentials
+    auth_basic_error_page
+    auth_basic_file
+    auth_basic_forms
+    auth_basic_realms
+    auth_basic_websocket
     auth_request
     auth_request_challenges
     auth_request_inside
@@ -68,6 +77,7 @@ cases! {
     keepalive
     keepalive_time
     large_headers
+    limit_except
     listen_addresses
     listen_options
     location_caret_tilde
@@ -115,6 +125,7 @@ cases! {
     return_forms
     return_msie_padding
     rewrite_flags
+    satisfy
     sent_connection_in_log
     server_default
     server_name_host_forms
