@@ -7,6 +7,7 @@ mod names;
 mod route;
 mod serve;
 pub mod test;
+mod token;
 mod version;
 
 use std::path::PathBuf;
@@ -50,6 +51,8 @@ enum Command {
     Dump(dump::Dump),
     /// Tells which server, location and peer a request would get, and why, without sending anything
     Route(route::Route),
+    /// Makes tokens (JWT) and keys for trying things out, and says what a token is worth
+    Token(token::Token),
 }
 
 /// Which configuration: flags of nginx's.
@@ -127,6 +130,7 @@ pub fn run() -> ExitCode {
         (Some(Command::Check(check)), _) => check.run(),
         (Some(Command::Dump(dump)), _) => dump.run(),
         (Some(Command::Route(route)), _) => route.run(),
+        (Some(Command::Token(token)), _) => token.run(),
         (None, flags) if flags.details => version::details(),
         (None, flags) if flags.version => version::short(),
         (None, flags) => match flags.signal {

@@ -76,7 +76,7 @@ fn plain(value: &Json, out: &mut Vec<u8>) {
 }
 
 /// `exp` or `nbf`: seconds since the Unix epoch, with a fraction if it likes. What was before is the epoch.
-pub(super) fn time(claims: &Json, name: &'static str) -> Result<Option<Duration>, Refusal> {
+pub fn time(claims: &Json, name: &'static str) -> Result<Option<Duration>, Refusal> {
     let number = match claims.get(name) {
         None => return Ok(None),
         Some(Json::Number(number)) => number,

@@ -40,16 +40,22 @@ pub enum Fault {
 impl Json {
     /// The whole of `text` is one JSON object.
     pub fn object(text: &[u8]) -> Result<Json, Fault> {
+        match Json::value(text)? {
+            json @ Json::Object(_) => Ok(json),
+            _ => Err(Fault::NotAnObject),
+        }
+    }
+
+    /// The whole of `text` is one value.
+    pub fn value(text: &[u8]) -> Result<Json, Fault> {
         let fault = Cell::new(Fault::Malformed);
         let mut reader = serde_json::Deserializer::from_slice(text);
         let seed = Seed { depth: 0, fault: &fault };
         let json = seed.deserialize(&mut reader).and_then(|json| reader.end().map(|()| json));
-        match json {
-            Ok(json @ Json::Object(_)) => Ok(json),
-            Ok(_) => Err(Fault::NotAnObject),
-            Err(error) if error.to_string().starts_with("number out of range") => Err(Fault::Huge),
-            Err(_) => Err(fault.get()),
-        }
+        json.map_err(|error| match error.to_string().starts_with("number out of range") {
+            true => Fault::Huge,
+            false => fault.get(),
+        })
     }
 
     /// The member of that name, if this is an object that has it.
@@ -58,6 +64,18 @@ impl Json {
             Json::Object(members) => members.iter().find(|(own, _)| **own == *name).map(|(_, value)| value),
             _ => None,
         }
+    }
+
+    /// An object with this member, in place of the one of that name if there is one.
+    pub fn with(mut self, name: &str, value: impl Into<Json>) -> Json {
+        if let Json::Object(members) = &mut self {
+            let value = value.into();
+            match members.iter_mut().find(|(own, _)| **own == *name) {
+                Some(member) => member.1 = value,
+                None => members.push((name.into(), value)),
+            }
+        }
+        self
     }
 
     pub fn text(&self) -> Option<&str> {
@@ -72,6 +90,18 @@ impl Json {
             Json::Array(items) => Some(items),
             _ => None,
         }
+    }
+}
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Json {
+        Json::String(text.into())
+    }
+}
+
+impl From<i64> for Json {
+    fn from(number: i64) -> Json {
+        Json::Number(number.into())
     }
 }
 
@@ -171,6 +201,13 @@ impl Serialize for Json {
                 serializer.collect_map(members.iter().map(|(name, value)| (name, value)))
             }
         }
+    }
+}
+
+/// On one line, without blanks.
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
     }
 }
 

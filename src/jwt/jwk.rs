@@ -18,11 +18,12 @@ const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// An exponent with more bits makes each signature slow to verify; AWS-LC draws the same line.
 const EXPONENT_BITS: usize = 33;
 
-/// A key that signatures can be verified with, or why this is none.
-pub(super) fn read(jwk: &Json) -> Result<Key, String> {
+/// A key that signatures can be verified with, or why this is none. `op` is what it is wanted for: `verify` or
+/// `sign`.
+pub(super) fn read(jwk: &Json, op: &str) -> Result<Key, String> {
     let Json::Object(_) = jwk else { return Err("not a JSON object".into()) };
     let kty = string(jwk, "kty")?.ok_or("it has no kty")?;
-    may_verify(jwk)?;
+    may(jwk, op)?;
     let kid = string(jwk, "kid")?.map(Into::into);
     let (mut algorithms, check) = match kty {
         "oct" => secret(jwk)?,
@@ -42,14 +43,14 @@ pub(super) fn read(jwk: &Json) -> Result<Key, String> {
 }
 
 /// `use` and `key_ops`, where they are, have to be about signatures.
-fn may_verify(jwk: &Json) -> Result<(), String> {
+fn may(jwk: &Json, op: &str) -> Result<(), String> {
     if string(jwk, "use")?.is_some_and(|purpose| purpose != "sig") {
         return Err("its use is not sig".into());
     }
     let Some(ops) = jwk.get("key_ops") else { return Ok(()) };
     let ops = ops.items().ok_or("its key_ops is not an array")?;
-    let verifies = ops.iter().any(|op| op.text() == Some("verify"));
-    if verifies { Ok(()) } else { Err("its key_ops have no verify".into()) }
+    let allowed = ops.iter().any(|own| own.text() == Some(op));
+    if allowed { Ok(()) } else { Err(format!("its key_ops have no {op}")) }
 }
 
 fn unfit(kty: &str, only: Algorithm) -> String {

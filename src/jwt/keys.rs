@@ -66,7 +66,7 @@ impl KeySet {
         };
         let (mut keys, mut skipped) = (Vec::new(), Vec::new());
         for (at, jwk) in found.iter().enumerate().take(MAX_KEYS) {
-            match jwk::read(jwk) {
+            match jwk::read(jwk, "verify") {
                 Ok(key) => keys.push(key),
                 Err(why) => skipped.push(format!("{} is not used: {why}", named(at, jwk))),
             }

@@ -10,17 +10,18 @@ mod json;
 mod jwk;
 mod keys;
 mod refusal;
+pub mod signing;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
 pub use algorithm::{Algorithm, Curve};
-pub use claims::Token;
+pub use claims::{Token, time};
 pub use json::{Fault, Json};
 pub use keys::{Key, KeySet, KeySetError, MAX_KEY_SET, MAX_KEYS};
 pub use refusal::{Part, Refusal};
-pub use verify::{Rules, Unverified, times, verify};
+pub use verify::{Rules, Unverified, peek, times, verify};
 
 /// Longest token that is looked at.
 pub const MAX_TOKEN: usize = 16 * 1024;

@@ -3,6 +3,7 @@
 mod keys;
 mod mutations;
 mod refusals;
+mod signing;
 
 use std::sync::Arc;
 use std::time::Duration;
