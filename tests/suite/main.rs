@@ -23,6 +23,7 @@ mod starting;
 mod sticky;
 mod support;
 mod times;
+mod token_command;
 mod tokens;
 mod tunnels_beside_nginx;
 mod upgrades;
