@@ -5,6 +5,7 @@
 mod counting;
 mod frames;
 mod requests;
+mod tokens;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

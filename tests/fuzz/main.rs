@@ -1,9 +1,10 @@
-//! Fuzzing on the stable toolchain, a few seconds a target: the language, heads, chunks, tunnels.
+//! Fuzzing on the stable toolchain, a few seconds a target: the language, heads, chunks, tunnels, tokens.
 //!
 //! `FUZZ_SECONDS=600 FUZZ_SEED=$RANDOM cargo test --test fuzz` searches longer and elsewhere. What it
 //! finds goes into `fuzz/corpus/`, and is run by everybody from then on.
 
 mod engine;
+mod token;
 mod tunnel;
 
 use std::io;
