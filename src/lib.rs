@@ -11,6 +11,7 @@ pub mod syntax;
 pub mod http1;
 pub mod hub;
 pub mod jwt;
+pub mod limits;
 pub mod net;
 pub mod passwords;
 pub mod tunnel;

@@ -13,7 +13,7 @@ const ROOMS: &[&[&str]] = &[
     &["net"],
     &["http1"],
     &["websocket"],
-    &["tunnel", "upstream", "hub", "jwt", "passwords"],
+    &["tunnel", "upstream", "hub", "limits", "jwt", "passwords"],
     &["request"],
     &["directive"],
     &["features"],
@@ -25,7 +25,7 @@ const ROOMS: &[&[&str]] = &[
 ];
 
 /// Engines take plain parameters: they know nothing of configurations.
-const ENGINES: &[&str] = &["net", "http1", "websocket", "tunnel", "upstream", "hub", "jwt", "passwords"];
+const ENGINES: &[&str] = &["net", "http1", "websocket", "tunnel", "upstream", "hub", "limits", "jwt", "passwords"];
 const FORBIDDEN_TO_ENGINES: &[&str] = &["diagnostics", "syntax"];
 
 #[test]
@@ -66,6 +66,7 @@ const DOORS: &[(&str, &str)] = &[
     ("glob", "source.rs"),
     ("jsonwebtoken", "jwt/"),
     ("aws_lc_rs", "jwt/"),
+    ("hashbrown", "limits/table.rs"),
     ("tracing_subscriber", "runtime/"),
     ("bcrypt", "passwords/"),
     ("sha_crypt", "passwords/"),
