@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::features::error_log::Level;
 use crate::http1::write_field;
 use crate::hub::{self, EchoLimits, MAX_MESSAGE};
+use crate::limits::Counted;
 use crate::net::Stream;
 use crate::tunnel::Opened;
 
@@ -52,7 +53,8 @@ impl Exchange<'_> {
             send: self.settings.client.send_timeout.value,
             max_message: MAX_MESSAGE,
         };
-        Ok(Done::Echo(Box::new(Echo { finale, limits, expires: self.expires() })))
+        let (expires, counted) = (self.expires(), self.request.limited.hand_over());
+        Ok(Done::Echo(Box::new(Echo { finale, limits, expires, counted })))
     }
 
     /// 426, with what RFC 6455, 4.2.2 wants a client to be told.
@@ -83,19 +85,21 @@ pub struct Echo {
     finale: Finale,
     limits: EchoLimits,
     expires: Option<Duration>,
+    /// Where it counts for `limit_conn`.
+    counted: Box<[Counted]>,
 }
 
 impl Echo {
     /// Echoes until one side ends.
     pub async fn run(self, worker: Rc<Worker>, client: Opened<Stream>, permit: Option<Permit>) {
         let drain = worker.ending.begun();
-        let Echo { mut finale, limits, expires } = self;
+        let Echo { mut finale, limits, expires, counted } = self;
         let expired = expiry::reached(expires);
         let echoed = hub::echo(client.socket, client.early, limits, drain, expired).await;
         finale.count_sent(echoed.bytes);
         finale
             .say(Level::Info, format_args!("echo ended after {} messages: {}", echoed.messages, echoed.why));
         finale.write(None);
-        drop(permit);
+        drop((counted, permit));
     }
 }

@@ -148,6 +148,7 @@ impl<'c> Exchange<'c> {
             let live = self.live;
             self.run(&live.model.http.location(self.location).script)?;
             if !self.uri_changed {
+                self.preaccess().await?;
                 return self.access().await;
             }
             self.count_change()?;

@@ -14,8 +14,9 @@ use crate::net::Resolver;
 use crate::source::Place;
 use crate::upstream::{Group, GroupSpec};
 
+use super::limit_zones::{self, LimitZones};
 use super::log::{LogFile, LogFiles};
-use super::report::tell;
+use super::report::{Shown, tell};
 use super::settle::Home;
 
 /// What is being served.
@@ -23,6 +24,7 @@ pub struct Live {
     pub model: Model,
     /// By index, as the model's.
     pub groups: Vec<Arc<Group>>,
+    pub(super) limits: LimitZones,
     pub(super) resolvers: HashMap<Arc<NameServers>, Arc<Resolver>>,
     listeners: HashMap<ListenAddress, usize>,
     /// By index, as the model's locations.
@@ -51,6 +53,12 @@ pub enum LiveError {
         place: Place,
         error: io::Error,
     },
+    /// A zone that goes on counts by another key: the new one, and the one before.
+    ZoneKey {
+        directive: &'static str,
+        zone: Box<[u8]>,
+        keys: [Box<[u8]>; 2],
+    },
 }
 
 impl Live {
@@ -63,6 +71,9 @@ impl Live {
         };
         let open = logs.open(&model.http)?;
         let resolvers = resolvers(&model, before)?;
+        if let Some(before) = before {
+            limit_zones::same_keys(&model.http, &before.model.http)?;
+        }
         Ok(Live::of(model, before, logs, open, resolvers))
     }
 
@@ -90,8 +101,19 @@ impl Live {
             // Of two that are the same the first is the one that serves.
             places.entry(location.mark.name).or_insert(id);
         }
-        let replaced = AtomicBool::default();
-        Live { model, groups, resolvers, listeners, homes, places, logs, _open: open, replaced, generation }
+        Live {
+            limits: LimitZones::of(&model.http, before),
+            model,
+            groups,
+            resolvers,
+            listeners,
+            homes,
+            places,
+            logs,
+            _open: open,
+            replaced: AtomicBool::default(),
+            generation,
+        }
     }
 
     /// Another configuration takes its place: when the last exchange that began with this one has ended, the
@@ -191,6 +213,13 @@ impl std::fmt::Display for LiveError {
             }
             LiveError::NameServer { host, place, error } => {
                 write!(f, "host not found in resolver \"{host}\" in {place} ({error})")
+            }
+            LiveError::ZoneKey { directive, zone, keys } => {
+                let [zone, now, before] = [zone, &keys[0], &keys[1]].map(|text| Shown(text));
+                write!(
+                    f,
+                    "{directive} \"{zone}\" uses the \"{now}\" key while previously it used the \"{before}\" key"
+                )
             }
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::features::error_log::Level;
 use crate::http1::{Known, Version, connection};
+use crate::limits::Counted;
 use crate::net::Stream;
 use crate::tunnel::{Closing, Opened, Owner, Rules};
 use crate::upstream::{Group, Outcome, PeerId, Room};
@@ -89,6 +90,7 @@ impl Exchange<'_> {
                 picked: asked.picked.id,
                 lesson,
                 finale: Finale::new(self.live, self.request, self.settings),
+                counted: self.request.limited.hand_over(),
                 permit: None,
             },
         })))
@@ -147,6 +149,8 @@ pub struct Joined {
     /// What its end teaches about its session.
     lesson: Option<Box<Lesson>>,
     finale: Finale,
+    /// Where it counts for `limit_conn`.
+    counted: Box<[Counted]>,
     /// None until the tunnel has begun.
     permit: Option<Permit>,
 }
@@ -188,7 +192,7 @@ fn detached(side: Opened<Stream>) -> std::io::Result<Opened<OwnedFd>> {
 
 impl Owner for Joined {
     fn ended(self, closing: Closing) {
-        let Joined { group, picked, lesson, mut finale, permit, .. } = self;
+        let Joined { group, picked, lesson, mut finale, counted, permit, .. } = self;
         if let Some(lesson) = lesson.filter(|lesson| lesson.learn() == Room::Forced) {
             finale.say(Level::Warn, format_args!("{}", lesson.no_room()));
         }
@@ -196,6 +200,6 @@ impl Owner for Joined {
         finale.count(&closing);
         finale.tell(&closing);
         finale.write(Some(&closing));
-        drop(permit);
+        drop((counted, permit));
     }
 }

@@ -140,7 +140,8 @@ impl Worker {
         }
     }
 
-    pub fn give_back(&self, request: Box<Request>) {
+    pub fn give_back(&self, mut request: Box<Request>) {
+        request.limited.forget();
         let mut requests = self.requests.borrow_mut();
         if requests.len() < SPARE {
             requests.push(request);

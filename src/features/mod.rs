@@ -17,6 +17,8 @@ pub mod error_page;
 pub mod files;
 pub mod headers;
 pub mod health;
+pub mod limit_conn;
+pub mod limit_req;
 pub mod listen;
 pub mod location;
 pub mod log;
@@ -50,6 +52,8 @@ pub static REGISTER: &[&dyn Rows] = &[
     &log::FEATURE,
     &access::FEATURE,
     &auth_basic::FEATURE,
+    &limit_conn::FEATURE,
+    &limit_req::FEATURE,
     &auth_request::FEATURE,
     &proxy::FEATURE,
     &upstream::FEATURE,
@@ -75,6 +79,8 @@ pub struct Written {
     pub map: map::Written,
     pub headers: headers::Written,
     pub health: health::Written,
+    pub limit_conn: limit_conn::Written,
+    pub limit_req: limit_req::Written,
     pub log: log::Written,
     pub proxy: proxy::Written,
     pub resolver: resolver::Written,
@@ -93,6 +99,8 @@ pub struct Settings {
     pub files: files::Settings,
     pub error_page: error_page::Settings,
     pub headers: headers::Settings,
+    pub limit_conn: limit_conn::Settings,
+    pub limit_req: limit_req::Settings,
     pub log: log::Settings,
     pub proxy: proxy::Settings,
     pub resolver: resolver::Settings,
@@ -118,6 +126,8 @@ impl Settings {
             files: written.files.over(&outer.files),
             error_page: written.error_page.over(&outer.error_page),
             headers: written.headers.over(&outer.headers),
+            limit_conn: written.limit_conn.over(&outer.limit_conn),
+            limit_req: written.limit_req.over(&outer.limit_req),
             log,
             proxy,
             resolver: written.resolver.over(&outer.resolver),
@@ -129,7 +139,16 @@ impl Settings {
 
 /// Rows for every variable that features provide.
 pub fn variables() -> impl Iterator<Item = &'static crate::request::Variable> {
-    [variables::ROWS, proxy::VARIABLES, upstream::VARIABLES, websocket::VARIABLES].into_iter().flatten()
+    [
+        variables::ROWS,
+        limit_conn::VARIABLES,
+        limit_req::VARIABLES,
+        proxy::VARIABLES,
+        upstream::VARIABLES,
+        websocket::VARIABLES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Rows for every family of variables.

@@ -116,6 +116,9 @@ pub struct Build<'a> {
     pub matches: super::health::Matches,
     /// Shared memory zones: who declared them, how, and who refers to them.
     pub zones: super::zones::Zones,
+    /// Those of them that limits count in.
+    pub limit_conn: super::limit_conn::Zones,
+    pub limit_req: super::limit_req::Zones,
 }
 
 impl<'a> Call<'a, '_> {

@@ -1,11 +1,20 @@
-//! Shared memory zones by name: one table for every directive that declares or uses one.
+//! Shared memory zones by name: one table for every directive that declares or uses one, and what those that
+//! count by a key (`limit_conn_zone`, `limit_req_zone`) have in common.
 //!
-//! A process of ours shares its memory between workers as it is, so a zone is only a name; nginx's
-//! rules about names and sizes are kept.
+//! A process of ours shares its memory between workers as it is; nginx's rules about names and sizes are
+//! kept, and what counts by a key takes no more memory than its zone was given.
 
 use std::collections::HashMap;
 
+use crate::diagnostics::Diagnostic;
+use crate::directive::{Context, values};
+use crate::request::Template;
 use crate::source::Span;
+
+use super::Call;
+
+/// The size of a page of memory, in which nginx counts the least size of a zone.
+pub const PAGE: u64 = 4096;
 
 /// The zones of a configuration.
 #[derive(Default)]
@@ -36,4 +45,130 @@ impl Zones {
     pub fn find(&self, name: &[u8]) -> Option<&Zone> {
         self.declared.get(name)
     }
+}
+
+/// A zone that counts by a key. One that is used and declared nowhere has an empty key, and counts nothing.
+#[derive(Debug, Default)]
+pub struct Keyed {
+    pub name: Box<[u8]>,
+    pub size: u64,
+    pub key: Template,
+    /// The key as it is written.
+    pub key_text: Box<[u8]>,
+}
+
+/// Zones of one kind, by the numbers that they get where they are first named: a line may use one that is
+/// declared behind it.
+#[derive(Debug, Default)]
+pub struct Numbered<Z> {
+    numbers: HashMap<Vec<u8>, usize>,
+    pub zones: Vec<Z>,
+}
+
+impl<Z: Default> Numbered<Z> {
+    pub fn number(&mut self, name: &[u8]) -> usize {
+        let zones = &mut self.zones;
+        *self.numbers.entry(name.to_vec()).or_insert_with(|| {
+            zones.push(Z::default());
+            zones.len() - 1
+        })
+    }
+
+    pub fn of_name(&mut self, name: &[u8]) -> &mut Z {
+        let number = self.number(name);
+        &mut self.zones[number]
+    }
+}
+
+/// The name and size of `zone=name:size`; what is wrong with them is said.
+pub fn name_and_size<'a>(call: &mut Call<'a, '_>, at: usize, value: &'a [u8]) -> Option<(&'a [u8], u64)> {
+    let whole = call.text(at);
+    let colon = value.iter().position(|byte| *byte == b':');
+    let read = colon.and_then(|colon| Some((&value[..colon], values::size(&value[colon + 1..])?)));
+    let Some((name, size)) = read else {
+        let finding =
+            Diagnostic::error("invalid-value", call.span(at), format!("invalid zone size \"{whole}\""));
+        call.say(finding.help("a zone has a name and a size: \"zone=name:10m\""));
+        return None;
+    };
+    if size < 8 * PAGE {
+        let finding =
+            Diagnostic::error("invalid-value", call.span(at), format!("zone \"{whole}\" is too small"));
+        call.say(finding.help("the least size is 32k"));
+        return None;
+    }
+    Some((name, size))
+}
+
+/// Declares a zone that counts by the key in the line's first argument; the name is given back if it is its.
+pub fn declare<'a>(
+    call: &mut Call<'a, '_>,
+    zone: Option<(&'a [u8], u64)>,
+    kind: &'static str,
+) -> Option<(&'a [u8], u64)> {
+    let Some((name, size)) = zone.filter(|(name, _)| !name.is_empty()) else {
+        if !call.args().iter().any(|word| word.value.starts_with(b"zone=")) {
+            let message = format!("\"{}\" must have \"zone\" parameter", call.name());
+            call.error(0, "missing-parameter", message);
+        }
+        return None;
+    };
+    let span = call.span(1);
+    let earlier = match call.build.zones.declare(name, Zone { kind, size, span }) {
+        Ok(()) => return Some((name, size)),
+        Err(earlier) => (earlier.kind, earlier.span),
+    };
+    let name = String::from_utf8_lossy(name);
+    let message = if earlier.0 == kind {
+        format!("{} \"{name}\" is already bound to a key", call.name())
+    } else {
+        format!("the shared memory zone \"{name}\" is already declared for a different use")
+    };
+    call.say(Diagnostic::error("duplicate-zone", span, message).also(earlier.1, "the earlier one"));
+    None
+}
+
+/// Says that a block limits by the same zone a second time.
+pub fn used_again(call: &mut Call, earlier: Span) {
+    let message = format!("\"{}\" directive is duplicate", call.name());
+    let finding = Diagnostic::error("duplicate-directive", call.directive.name.span, message);
+    call.say(finding.here("the same zone a second time").also(earlier, "the first time"));
+}
+
+/// Says that a word means nothing where it stands.
+pub fn wrong_parameter(call: &mut Call, at: usize) {
+    let message = format!("invalid parameter \"{}\"", call.text(at));
+    call.error(at, "invalid-parameter", message);
+}
+
+/// `limit_conn_zone KEY zone=NAME:SIZE`: the zone, if it is declared by this line.
+pub fn of_connections<'a>(call: &mut Call<'a, '_>) -> Option<(&'a [u8], u64)> {
+    let mut zone = None;
+    for at in 1..call.args().len() {
+        match call.arg(at).strip_prefix(b"zone=") {
+            Some(value) => zone = name_and_size(call, at, value).or(zone),
+            None => wrong_parameter(call, at),
+        }
+    }
+    let kind = kind_of_connections(call);
+    declare(call, zone, kind)
+}
+
+/// `limit_conn NAME NUMBER`: the name of its zone, if it may stand in its block.
+pub fn use_of_connections<'a>(call: &mut Call<'a, '_>) -> Option<&'a [u8]> {
+    let name = call.arg(0);
+    let kind = kind_of_connections(call);
+    call.build.zones.uses.push((name.to_vec(), kind, call.span(0)));
+    let same = call.earlier().find(|other| other.args.first().is_some_and(|first| first.value == name));
+    match same.map(|other| other.name.span) {
+        None => Some(name),
+        Some(earlier) => {
+            used_again(call, earlier);
+            None
+        }
+    }
+}
+
+fn kind_of_connections(call: &Call) -> &'static str {
+    if call.context.meets(Context::IN_STREAM) { "stream limit_conn_zone" } else { "limit_conn_zone" }
 }

@@ -27,6 +27,8 @@ pub fn read(tree: &Tree, files: &dyn Files, options: &Options) -> (Model, Vec<Di
         upstreams: Default::default(),
         matches: Default::default(),
         zones: Default::default(),
+        limit_conn: Default::default(),
+        limit_req: Default::default(),
     };
     let defaults = defaults(&mut build);
     let mut walk = Walk { tree, build };
@@ -41,6 +43,8 @@ pub fn read(tree: &Tree, files: &dyn Files, options: &Options) -> (Model, Vec<Di
     let Assembly { mut http, found, .. } = assembly;
     build.diagnostics.extend(found);
     http.variables = Arc::new(build.variables);
+    http.limit_conn = build.limit_conn.zones;
+    http.limit_req = build.limit_req.zones;
     http.groups = build.upstreams.groups(&http.settings.resolver);
     (Model { main: written.core.resolve(events.core), error_log, http }, build.diagnostics)
 }

@@ -18,7 +18,8 @@ use crate::features::health::HealthCheck;
 use crate::features::location::Methods;
 use crate::features::rewrite::Line;
 use crate::features::upstream::Upstream;
-use crate::features::{Settings, core, error_log, proxy};
+use crate::features::zones::Keyed;
+use crate::features::{Settings, core, error_log, limit_req, proxy};
 use crate::request::Variables;
 use crate::source::{Place, Span};
 
@@ -51,6 +52,9 @@ pub struct Http {
     pub locations: Vec<Location>,
     pub variables: Arc<Variables>,
     pub groups: Vec<Upstream>,
+    /// The zones that limits count in, by their numbers.
+    pub limit_conn: Vec<Keyed>,
+    pub limit_req: Vec<limit_req::Zone>,
     /// Access logs in use, so that they can be opened before anything is served.
     pub settings: Arc<Settings>,
 }

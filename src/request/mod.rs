@@ -6,6 +6,7 @@
 
 pub mod clock;
 
+mod limited;
 mod pattern;
 mod secrets;
 mod template;
@@ -22,6 +23,7 @@ use crate::http1::{Method, RequestHead, ResponseHead, Target};
 use crate::net::{Address, now};
 use crate::websocket::handshake::Wish;
 
+pub use limited::{LimitStatus, Limited};
 pub use pattern::{Captures, Pattern, PatternError};
 pub use secrets::Secrets;
 pub use template::{Piece, Template, TemplateError};
@@ -67,6 +69,7 @@ pub struct Request {
     pub method_is_get: bool,
     /// Its first bytes came together with the request before it.
     pub pipelined: bool,
+    pub limited: Limited,
     /// When the token that lets it in has run out, since the Unix epoch, with all leeway there is: its socket
     /// ends then.
     pub token_expires: Option<Duration>,
@@ -234,6 +237,7 @@ impl Request {
             misses_websocket: false,
             method_is_get: false,
             pipelined: false,
+            limited: Limited::default(),
             token_expires: None,
             secrets: RefCell::default(),
         }
@@ -264,6 +268,7 @@ impl Request {
         self.misses_websocket = false;
         self.method_is_get = false;
         self.pipelined = false;
+        self.limited.forget();
         self.token_expires = None;
         self.secrets.get_mut().clear();
     }
@@ -292,6 +297,7 @@ impl Request {
     pub fn exchange_values(&mut self, other: &mut Request) {
         std::mem::swap(&mut self.values, &mut other.values);
         std::mem::swap(&mut self.id, &mut other.id);
+        std::mem::swap(&mut self.limited, &mut other.limited);
         std::mem::swap(&mut self.secrets, &mut other.secrets);
     }
 

@@ -25,7 +25,8 @@ const ROOMS: &[&[&str]] = &[
 ];
 
 /// Engines take plain parameters: they know nothing of configurations.
-const ENGINES: &[&str] = &["net", "http1", "websocket", "tunnel", "upstream", "hub", "limits", "jwt", "passwords"];
+const ENGINES: &[&str] =
+    &["net", "http1", "websocket", "tunnel", "upstream", "hub", "limits", "jwt", "passwords"];
 const FORBIDDEN_TO_ENGINES: &[&str] = &["diagnostics", "syntax"];
 
 #[test]

@@ -48,6 +48,7 @@ use crate::syntax::{Directive, NodeId, Tree};
 pub use hosts::{Host, hosts};
 pub use referer::is_host;
 
+use super::zones::PAGE;
 use super::{Build, Call};
 
 /// What nginx checks of one directive when it reads it.
@@ -143,12 +144,9 @@ pub fn is_unused(tree: &Tree, build: &Build, place: Span) -> bool {
 const INHERITED_WHOLE: [&str; 5] =
     ["fastcgi_param", "grpc_set_header", "proxy_set_header", "scgi_param", "uwsgi_param"];
 
-/// The size of a page of memory, in which nginx counts the least size of a zone.
-const PAGE: u64 = 4096;
-
 impl<'a> Call<'a, '_> {
     /// The directives of this name that stand before this one in its block.
-    fn earlier(&self) -> impl Iterator<Item = &'a Directive> {
+    pub(super) fn earlier(&self) -> impl Iterator<Item = &'a Directive> {
         let (tree, id) = (self.tree, self.directive.id);
         let name = &self.directive.name.value;
         tree.items(tree.block_of(id))

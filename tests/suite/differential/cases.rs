@@ -78,6 +78,11 @@ cases! {
     keepalive_time
     large_headers
     limit_except
+    limit_keys
+    limit_req
+    limit_req_dry_run
+    limit_req_phases
+    limit_req_several
     listen_addresses
     listen_options
     location_caret_tilde
