@@ -8,6 +8,7 @@ pub mod source;
 pub mod diagnostics;
 pub mod syntax;
 
+pub mod fetch;
 pub mod http1;
 pub mod hub;
 pub mod jwt;

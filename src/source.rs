@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -160,6 +161,11 @@ pub trait Files {
 
     /// What a glob pattern names, sorted as glob(3) sorts.
     fn glob(&self, pattern: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// The permission bits of a file, where there are any.
+    fn mode(&self, _path: &Path) -> Option<u32> {
+        None
+    }
 }
 
 /// The files of this machine.
@@ -189,6 +195,10 @@ impl Files for Disk {
         let mut paths: Vec<PathBuf> = found.filter_map(Result::ok).collect();
         paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
         Ok(paths)
+    }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        fs::metadata(path).ok().map(|found| found.permissions().mode())
     }
 }
 

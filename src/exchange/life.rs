@@ -328,11 +328,13 @@ impl<'c> Exchange<'c> {
         self.request.location_valid = true;
         self.request.captures.get_mut().clear();
         self.request.method_is_get = true;
+        self.forget_token();
     }
 
     /// `ngx_http_named_location`.
     fn named(&mut self, name: &[u8]) -> Result<Stage, Reply> {
         self.request.internal = true;
+        self.forget_token();
         match self.live.model.http.server(self.server).named.get(name) {
             Some(location) => {
                 self.note(|_| Event::Named(*location));
@@ -343,6 +345,14 @@ impl<'c> Exchange<'c> {
                 self.report(Level::Error, format_args!("{message}"));
                 Err(Reply::Status(500))
             }
+        }
+    }
+
+    /// Another location judges anew whether the token is good. One that was made inside shows the token of the
+    /// request it is made for.
+    fn forget_token(&mut self) {
+        if !self.request.sub {
+            self.request.jwt = None;
         }
     }
 

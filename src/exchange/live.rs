@@ -14,6 +14,7 @@ use crate::net::Resolver;
 use crate::source::Place;
 use crate::upstream::{Group, GroupSpec};
 
+use super::keys::Keys;
 use super::limit_zones::{self, LimitZones};
 use super::log::{LogFile, LogFiles};
 use super::report::{Shown, tell};
@@ -32,6 +33,8 @@ pub struct Live {
     /// Locations by the name of their mark.
     places: HashMap<u64, LocationId>,
     pub logs: Arc<LogFiles>,
+    /// Keys that tokens are verified with.
+    pub keys: Keys,
     /// Keeps the logs open that this configuration names.
     _open: Vec<Arc<LogFile>>,
     /// Another configuration has taken its place.
@@ -101,6 +104,7 @@ impl Live {
             // Of two that are the same the first is the one that serves.
             places.entry(location.mark.name).or_insert(id);
         }
+        let keys = Keys::new(&model.http, before.map(|before| &before.keys));
         Live {
             limits: LimitZones::of(&model.http, before),
             model,
@@ -110,6 +114,7 @@ impl Live {
             homes,
             places,
             logs,
+            keys,
             _open: open,
             replaced: AtomicBool::default(),
             generation,

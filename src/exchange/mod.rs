@@ -19,6 +19,7 @@ mod finale;
 mod forward;
 mod head;
 mod io;
+mod keys;
 mod life;
 mod limit_zones;
 mod live;
@@ -40,6 +41,7 @@ mod upload;
 mod worker;
 
 pub use connection::{Accepted, serve};
+pub use keys::{Landed, Source};
 pub use live::{Live, LiveError};
 pub use log::{LogFiles, open_log};
 pub use names::tell_looked;

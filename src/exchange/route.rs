@@ -100,6 +100,10 @@ pub enum Event {
     AuthRequest {
         uri: Vec<u8>,
     },
+    /// A token would be asked for; here it is taken to be good.
+    AuthJwt {
+        place: Place,
+    },
     ErrorPage {
         span: Span,
         status: u16,

@@ -36,6 +36,8 @@ pub struct Shared {
     pub drain: watch::Sender<Drain>,
     /// Wakes whoever keeps names resolved: one may be due.
     pub names: Notify,
+    /// Wakes whoever keeps keys fetched: somebody waits for some.
+    pub keys: Notify,
     /// Files of users, and who has lately shown a password.
     pub passwords: Arc<Passwords>,
 }
@@ -56,7 +58,7 @@ impl Shared {
         let (drain, _) = watch::channel(Drain::default());
         let connections = AtomicU64::new(0);
         let (live, passwords) = (ArcSwap::from_pointee(live), Arc::default());
-        Shared { live, connections, drain, names: Notify::new(), passwords }
+        Shared { live, connections, drain, names: Notify::new(), keys: Notify::new(), passwords }
     }
 
     /// What workers share that take the place of others: the same configuration, which is not ending.
@@ -64,7 +66,7 @@ impl Shared {
         let (drain, _) = watch::channel(Drain::default());
         let connections = AtomicU64::new(self.connections.load(Ordering::Relaxed));
         let (live, passwords) = (ArcSwap::new(self.live.load_full()), self.passwords.clone());
-        Shared { live, connections, drain, names: Notify::new(), passwords }
+        Shared { live, connections, drain, names: Notify::new(), keys: Notify::new(), passwords }
     }
 
     /// The number of a new connection: `$connection`.

@@ -8,7 +8,9 @@ mod row;
 
 pub mod access;
 pub mod auth_basic;
+pub mod auth_jwt;
 pub mod auth_request;
+pub mod auth_require;
 pub mod checked;
 pub mod client;
 pub mod core;
@@ -54,7 +56,9 @@ pub static REGISTER: &[&dyn Rows] = &[
     &auth_basic::FEATURE,
     &limit_conn::FEATURE,
     &limit_req::FEATURE,
+    &auth_jwt::FEATURE,
     &auth_request::FEATURE,
+    &auth_require::FEATURE,
     &proxy::FEATURE,
     &upstream::FEATURE,
     &resolver::FEATURE,
@@ -67,7 +71,9 @@ pub static REGISTER: &[&dyn Rows] = &[
 pub struct Written {
     pub access: access::Written,
     pub auth_basic: auth_basic::Written,
+    pub auth_jwt: auth_jwt::Written,
     pub auth_request: auth_request::Written,
+    pub auth_require: auth_require::Written,
     pub core: core::Written,
     pub error_log: error_log::Written,
     pub listen: listen::Written,
@@ -93,7 +99,9 @@ pub struct Written {
 pub struct Settings {
     pub access: access::Settings,
     pub auth_basic: auth_basic::Settings,
+    pub auth_jwt: auth_jwt::Settings,
     pub auth_request: auth_request::Settings,
+    pub auth_require: auth_require::Settings,
     pub error_log: error_log::Settings,
     pub client: client::Settings,
     pub files: files::Settings,
@@ -120,7 +128,9 @@ impl Settings {
         Settings {
             access: written.access.over(&outer.access),
             auth_basic: written.auth_basic.over(&outer.auth_basic),
+            auth_jwt: written.auth_jwt.over(&outer.auth_jwt),
             auth_request: written.auth_request.over(&outer.auth_request),
+            auth_require: written.auth_require.over(&outer.auth_require),
             error_log: written.error_log.over(&outer.error_log),
             client,
             files: written.files.over(&outer.files),
@@ -141,6 +151,7 @@ impl Settings {
 pub fn variables() -> impl Iterator<Item = &'static crate::request::Variable> {
     [
         variables::ROWS,
+        auth_jwt::VARIABLES,
         limit_conn::VARIABLES,
         limit_req::VARIABLES,
         proxy::VARIABLES,
@@ -153,5 +164,5 @@ pub fn variables() -> impl Iterator<Item = &'static crate::request::Variable> {
 
 /// Rows for every family of variables.
 pub fn prefixes() -> impl Iterator<Item = &'static crate::request::PrefixVariable> {
-    [variables::PREFIXES, upstream::PREFIXES].into_iter().flatten()
+    [variables::PREFIXES, auth_jwt::PREFIXES, upstream::PREFIXES].into_iter().flatten()
 }

@@ -26,6 +26,16 @@ impl Token {
         write(&self.header, path, out)
     }
 
+    /// All claims.
+    pub fn claims(&self) -> &Json {
+        &self.claims
+    }
+
+    /// All members of the header.
+    pub fn headers(&self) -> &Json {
+        &self.header
+    }
+
     /// The claims as they stand in the token, decoded.
     pub fn payload(&self) -> &[u8] {
         &self.payload

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::http1::{Method, RequestHead, ResponseHead, Target};
+use crate::jwt::Token;
 use crate::net::{Address, now};
 use crate::websocket::handshake::Wish;
 
@@ -75,6 +76,8 @@ pub struct Request {
     pub token_expires: Option<Duration>,
     /// What logs do not show.
     secrets: RefCell<Secrets>,
+    /// The token that has let it in: `auth_jwt`.
+    pub jwt: Option<Box<Token>>,
 }
 
 /// Where files are: the value of `root` or `alias`.
@@ -240,6 +243,7 @@ impl Request {
             limited: Limited::default(),
             token_expires: None,
             secrets: RefCell::default(),
+            jwt: None,
         }
     }
 
@@ -271,6 +275,7 @@ impl Request {
         self.limited.forget();
         self.token_expires = None;
         self.secrets.get_mut().clear();
+        self.jwt = None;
     }
 
     /// Makes of a request that was reset one that is made inside for `main`, to look at `path`: a GET without a
@@ -299,6 +304,7 @@ impl Request {
         std::mem::swap(&mut self.id, &mut other.id);
         std::mem::swap(&mut self.limited, &mut other.limited);
         std::mem::swap(&mut self.secrets, &mut other.secrets);
+        std::mem::swap(&mut self.jwt, &mut other.jwt);
     }
 
     /// These bytes were used as a token: logs show `***` in their place from now on.

@@ -14,7 +14,7 @@ use crate::net::{Address, Listening};
 use super::health::Checks;
 use super::listeners::Route;
 use super::workers::{self, Handle, Order};
-use super::{StartError, names};
+use super::{StartError, keys, names};
 
 /// How long a worker may take to close a socket on a reload.
 const STOP_LISTENING: Duration = Duration::from_secs(1);
@@ -29,6 +29,7 @@ pub struct Crew {
     /// The worker that accepts from the next socket.
     next: Cell<usize>,
     names: AbortHandle,
+    keys: AbortHandle,
     /// None once it finishes what it has begun.
     checks: RefCell<Option<Checks>>,
     /// When everything that has not ended by itself is ended: `worker_shutdown_timeout`.
@@ -45,8 +46,9 @@ impl Crew {
             order(worker, Order::Crew(mates.clone()));
         }
         let names = tokio::spawn(names::keep_resolved(shared.clone())).abort_handle();
+        let keys = tokio::spawn(keys::keep_fetched(shared.clone())).abort_handle();
         let checks = RefCell::new(Some(Checks::begin(&shared.live.load())));
-        Ok(Crew { shared, workers, next: Cell::default(), names, checks, deadline: None })
+        Ok(Crew { shared, workers, next: Cell::default(), names, keys, checks, deadline: None })
     }
 
     pub fn live(&self) -> Arc<Live> {
@@ -93,6 +95,7 @@ impl Crew {
         }
         self.shared.live.swap(live).retire();
         self.shared.names.notify_one();
+        self.shared.keys.notify_one();
         for worker in &self.workers {
             order(worker, Order::Settle);
         }
@@ -131,6 +134,7 @@ impl Crew {
 impl Drop for Crew {
     fn drop(&mut self) {
         self.names.abort();
+        self.keys.abort();
     }
 }
 

@@ -9,6 +9,7 @@ mod daemon;
 mod errors;
 mod health;
 mod inherit;
+mod keys;
 mod limits;
 mod listeners;
 mod log;

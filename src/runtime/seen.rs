@@ -36,6 +36,10 @@ impl Files for Noting {
         self.0.borrow_mut().patterns.entry(pattern.to_owned()).or_insert_with(|| found.clone());
         Ok(found)
     }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        Disk.mode(path)
+    }
 }
 
 /// The files that were read, as they were then, and what the patterns of `include` named.

@@ -13,7 +13,7 @@ const ROOMS: &[&[&str]] = &[
     &["net"],
     &["http1"],
     &["websocket"],
-    &["tunnel", "upstream", "hub", "limits", "jwt", "passwords"],
+    &["tunnel", "upstream", "hub", "limits", "jwt", "fetch", "passwords"],
     &["request"],
     &["directive"],
     &["features"],
@@ -26,7 +26,7 @@ const ROOMS: &[&[&str]] = &[
 
 /// Engines take plain parameters: they know nothing of configurations.
 const ENGINES: &[&str] =
-    &["net", "http1", "websocket", "tunnel", "upstream", "hub", "limits", "jwt", "passwords"];
+    &["net", "http1", "websocket", "tunnel", "upstream", "hub", "limits", "jwt", "fetch", "passwords"];
 const FORBIDDEN_TO_ENGINES: &[&str] = &["diagnostics", "syntax"];
 
 #[test]
@@ -72,6 +72,8 @@ const DOORS: &[(&str, &str)] = &[
     ("bcrypt", "passwords/"),
     ("sha_crypt", "passwords/"),
     ("yescrypt", "passwords/"),
+    ("tokio_rustls", "fetch/"),
+    ("rustls_native_certs", "fetch/"),
 ];
 
 #[test]

@@ -153,6 +153,11 @@ impl<'t> Report<'t> {
                 let own = facts([("directive", "auth_request".into()), ("uri", uri.into())]);
                 self.line("access", None, told, own);
             }
+            Event::AuthJwt { place } => {
+                let told = "auth_jwt asks for a token, and is taken to find it good".to_owned();
+                let own = facts([("directive", "auth_jwt".into())]);
+                self.line("access", Some(place.clone()), told, own);
+            }
             Event::ErrorPage { span, status, target } => {
                 let target = text_of(target);
                 let told = format!("{}: {status} is answered by {target}", self.written(*span));

@@ -5,8 +5,10 @@
 
 mod addresses;
 mod auth_request;
+mod auth_require;
 mod basic;
 mod delay;
+mod jwt;
 mod websocket;
 
 use crate::features::access::Satisfy;
@@ -72,8 +74,15 @@ impl Exchange<'_> {
         if gate.is_open_by(opinion)? {
             return Ok(true);
         }
+        let opinion = self.jwt_opinion().await?;
+        if gate.is_open_by(opinion)? {
+            return Ok(true);
+        }
         let opinion = self.auth_request_opinion().await?;
-        gate.is_open_by(opinion)
+        if gate.is_open_by(opinion)? {
+            return Ok(true);
+        }
+        gate.is_open_by(self.require_opinion())
     }
 }
 

@@ -5,6 +5,7 @@
 //! functions of `AFTERWARDS`.
 
 pub mod address;
+mod auth_jwt;
 mod browser;
 mod buffers;
 mod cache;
@@ -103,6 +104,7 @@ static AFTERWARDS: &[fn(&Whole, &mut Build)] = &[
     limits::afterwards,
     websocket::afterwards,
     health::afterwards,
+    auth_jwt::afterwards,
 ];
 
 /// Checks a directive that stands where it may and whose arguments have the form of its row.

@@ -307,6 +307,10 @@ fn command(kind: Kind, place: &Place) -> Command {
     if kind == Kind::Nginx {
         command.args(["-g", "daemon off; master_process off;"]);
     }
+    let trusted = place.path("trusted.pem");
+    if trusted.exists() {
+        command.env("SSL_CERT_FILE", trusted);
+    }
     command.stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
     command
 }

@@ -1,0 +1,225 @@
+//! Keys in files, read again when they have changed.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, stat};
+use tokio::time::Instant;
+
+use crate::features::auth_jwt::{MAX_KEYS_SIZE, read_keys};
+use crate::jwt::KeySet;
+use crate::net::{now, numbered, wall_clock};
+
+use super::{ANEW, lock};
+
+/// Files that are remembered: names may be made of variables.
+const MOST: usize = 256;
+
+/// A file that has changed within this time before it was read may be changing still, without a new time.
+const RESTLESS: Duration = Duration::from_millis(100);
+
+#[derive(Default)]
+pub struct Files {
+    known: Mutex<HashMap<PathBuf, Arc<Mutex<Known>>>>,
+}
+
+/// What a file held when it was last looked at.
+#[derive(Default)]
+struct Known {
+    keys: Option<Arc<KeySet>>,
+    /// `None` where it has to be read whatever it looks like.
+    stamp: Option<Stamp>,
+    looked: Option<Instant>,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: i64,
+    modified: (i64, u64),
+    changed: (i64, u64),
+}
+
+impl Files {
+    /// The keys in a file that is not looked at for `unseen` after it has been. With `anew` a key is missing that
+    /// may have been added meanwhile. `tell` hears of keys that are not used.
+    ///
+    /// # Errors
+    /// Why they cannot be used, in a sentence.
+    pub fn keys(
+        &self,
+        path: &Path,
+        unseen: Duration,
+        anew: bool,
+        tell: impl Fn(&str),
+    ) -> Result<Arc<KeySet>, String> {
+        let file = self.file(path);
+        let mut known = lock(&file);
+        let unseen = if anew { unseen.min(ANEW) } else { unseen };
+        let moment = now();
+        let holds = known.looked.is_some_and(|looked| moment.duration_since(looked) < unseen);
+        if let Some(keys) = known.keys.as_ref().filter(|_| holds) {
+            return Ok(keys.clone());
+        }
+        known.looked = Some(moment);
+        let outcome = known.look(path, tell);
+        if outcome.is_err() {
+            *known = Known::default();
+        }
+        outcome
+    }
+
+    fn file(&self, path: &Path) -> Arc<Mutex<Known>> {
+        let mut known = lock(&self.known);
+        if let Some(file) = known.get(path) {
+            return file.clone();
+        }
+        if known.len() >= MOST {
+            known.clear();
+        }
+        let file = Arc::<Mutex<Known>>::default();
+        known.insert(path.into(), file.clone());
+        file
+    }
+}
+
+impl Known {
+    fn look(&mut self, path: &Path, tell: impl Fn(&str)) -> Result<Arc<KeySet>, String> {
+        let failed = |call: &str, error: io::Error| {
+            format!("{call}() \"{}\" failed ({})", path.display(), numbered(&error))
+        };
+        let found = stat(path).map_err(|error| failed("stat", error.into()))?;
+        if let Some(keys) = self.keys.as_ref().filter(|_| self.stamp == Some(Stamp::of(&found))) {
+            return Ok(keys.clone());
+        }
+        let began = wall_clock();
+        let (stamp, bytes) = read(path).map_err(|error| failed("open", error))?;
+        if bytes.len() > MAX_KEYS_SIZE {
+            return Err(format!("\"{}\" has more than {MAX_KEYS_SIZE} bytes", path.display()));
+        }
+        let keys = read_keys(&bytes).map_err(|why| format!("\"{}\": {why}", path.display()))?;
+        keys.skipped().iter().for_each(|sentence| tell(&format!("\"{}\": {sentence}", path.display())));
+        self.stamp = Some(stamp).filter(|stamp| stamp.is_settled(began));
+        self.keys = Some(keys.clone());
+        Ok(keys)
+    }
+}
+
+/// What a file holds, up to one byte more than is wanted. A pipe or a device is never waited for.
+fn read(path: &Path) -> io::Result<(Stamp, Vec<u8>)> {
+    let file =
+        open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
+    let found = fstat(&file)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::from(file).take(MAX_KEYS_SIZE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((Stamp::of(&found), bytes))
+}
+
+impl Stamp {
+    fn of(found: &Stat) -> Stamp {
+        Stamp {
+            file: (found.st_dev, found.st_ino),
+            size: found.st_size,
+            modified: (found.st_mtime, found.st_mtime_nsec),
+            changed: (found.st_ctime, found.st_ctime_nsec),
+        }
+    }
+
+    /// Whether a change after `moment` would show.
+    fn is_settled(&self, moment: Duration) -> bool {
+        let (seconds, nanoseconds) = self.changed.max(self.modified);
+        let changed = Duration::new(u64::try_from(seconds).unwrap_or_default(), 0)
+            .saturating_add(Duration::from_nanos(nanoseconds));
+        moment > changed.saturating_add(RESTLESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const ONE: &str =
+        r#"{"keys":[{"kty":"oct","kid":"one","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}]}"#;
+
+    fn keys(files: &Files, path: &Path, unseen: u64, anew: bool) -> Result<Arc<KeySet>, String> {
+        files.keys(path, Duration::from_secs(unseen), anew, |_| {})
+    }
+
+    fn has(keys: &Result<Arc<KeySet>, String>, kid: &str) -> bool {
+        keys.as_ref().is_ok_and(|keys| keys.has_kid(kid))
+    }
+
+    #[test]
+    fn a_change_shows_at_once_even_within_one_tick_of_the_clock() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, files) = (folder.path().join("keys"), Files::default());
+        for round in 0..50 {
+            fs::write(&path, ONE).unwrap();
+            assert!(has(&keys(&files, &path, 0, false), "one"), "round {round}");
+            fs::write(&path, ONE.replace("one", "two")).unwrap();
+            assert!(has(&keys(&files, &path, 0, false), "two"), "round {round}");
+        }
+    }
+
+    #[test]
+    fn what_has_not_changed_is_not_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, files) = (folder.path().join("keys"), Files::default());
+        fs::write(&path, ONE).unwrap();
+        std::thread::sleep(RESTLESS * 2);
+        let first = keys(&files, &path, 0, false).unwrap();
+        assert!(Arc::ptr_eq(&first, &keys(&files, &path, 0, false).unwrap()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_not_looked_at_for_the_time_of_the_cache_or_until_a_key_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, files) = (folder.path().join("keys"), Files::default());
+        fs::write(&path, ONE).unwrap();
+        assert!(has(&keys(&files, &path, 60, false), "one"));
+        fs::write(&path, ONE.replace("one", "two")).unwrap();
+        tokio::time::advance(Duration::from_secs(9)).await;
+        assert!(has(&keys(&files, &path, 60, true), "one"));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(has(&keys(&files, &path, 60, false), "one"));
+        assert!(has(&keys(&files, &path, 60, true), "two"));
+        fs::write(&path, ONE).unwrap();
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(has(&keys(&files, &path, 60, false), "two"));
+        tokio::time::advance(Duration::from_secs(2)).await;
+        assert!(has(&keys(&files, &path, 60, false), "one"));
+    }
+
+    #[test]
+    fn what_is_no_key_file_is_refused_and_never_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = Files::default();
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let large = folder.path().join("large");
+        fs::write(&large, vec![b' '; MAX_KEYS_SIZE + 1]).unwrap();
+        let page = folder.path().join("page");
+        fs::write(&page, "<html>").unwrap();
+        for (path, why) in [
+            (folder.path().join("missing"), "2: No such file or directory"),
+            (folder.path().to_owned(), "not a regular file"),
+            (pipe, "not a regular file"),
+            (Path::new("/dev/zero").to_owned(), "not a regular file"),
+            (large, "more than 1048576 bytes"),
+            (page, "not JSON"),
+        ] {
+            let said = keys(&files, &path, 60, false).expect_err("no keys");
+            assert!(said.contains(why), "{said}");
+        }
+    }
+}
