@@ -91,6 +91,8 @@ async fn converse(worker: Rc<Worker>, accepted: Accepted) {
     let facts = Connection {
         number: worker.shared.next_connection(),
         peer,
+        proxy: None,
+        proxy_header: None,
         local,
         started: now(),
         requests: 0,
@@ -133,10 +135,10 @@ enum Next {
     Other(Done),
 }
 
-struct Serving {
+pub(super) struct Serving {
     worker: Rc<Worker>,
-    client: Client,
-    facts: Connection,
+    pub(super) client: Client,
+    pub(super) facts: Connection,
     listener: Arc<ListenAddress>,
     /// Where a configuration, by its generation, has the listener.
     known: Option<(u64, usize)>,
@@ -155,6 +157,9 @@ impl Serving {
         let Some(listener) = self.listener(&live) else { return Next::Over };
         let server = listener.hosts.default;
         let settings = &live.model.http.server(server).settings;
+        if first && listener.proxy_protocol && !self.read_introduction(listener, settings).await {
+            return Next::Over;
+        }
         let mut request = self.worker.request(&live);
         self.facts.requests += 1;
         request.connection = self.facts.clone();
@@ -273,7 +278,7 @@ impl Serving {
     }
 
     /// Has whoever asked for a request's course know what it came by.
-    fn note(&self, event: impl FnOnce() -> Event) {
+    pub(super) fn note(&self, event: impl FnOnce() -> Event) {
         if let Some(recorder) = &self.worker.recorder {
             recorder.add(event());
         }
@@ -289,7 +294,7 @@ impl Serving {
     }
 
     /// Waits for the first byte of a head, without a buffer; false when none is to come.
-    async fn wait(&mut self, first: bool) -> bool {
+    pub(super) async fn wait(&mut self, first: bool) -> bool {
         let limit = {
             let worker = self.worker.clone();
             let live = worker.shared.live.load();

@@ -99,6 +99,9 @@ impl<'c> Exchange<'c> {
 
     /// Takes the request through the phases until it is answered.
     pub async fn live(&mut self) -> Done {
+        if !self.request.sub {
+            self.real_ip();
+        }
         let mut stage = Stage::Server;
         loop {
             let reply = match self.phases(stage).await {

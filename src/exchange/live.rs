@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::features::error_log::Level;
 use crate::features::listen::ListenAddress;
+use crate::features::realip::Resolved;
 use crate::features::resolver::{NameServer, NameServers};
 use crate::model::{Location, LocationId, Mark, Model};
 use crate::net::Resolver;
@@ -25,6 +26,8 @@ pub struct Live {
     pub model: Model,
     /// By index, as the model's.
     pub groups: Vec<Arc<Group>>,
+    /// The addresses of the proxies that are trusted by name.
+    pub(super) proxies: Resolved,
     pub(super) limits: LimitZones,
     pub(super) resolvers: HashMap<Arc<NameServers>, Arc<Resolver>>,
     listeners: HashMap<ListenAddress, usize>,
@@ -62,6 +65,12 @@ pub enum LiveError {
         zone: Box<[u8]>,
         keys: [Box<[u8]>; 2],
     },
+    /// A proxy that is to be trusted has no address.
+    Proxy {
+        name: String,
+        place: Place,
+        error: io::Error,
+    },
 }
 
 impl Live {
@@ -77,7 +86,10 @@ impl Live {
         if let Some(before) = before {
             limit_zones::same_keys(&model.http, &before.model.http)?;
         }
-        Ok(Live::of(model, before, logs, open, resolvers))
+        let proxies = proxies(&model)?;
+        let mut live = Live::of(model, before, logs, open, resolvers);
+        live.proxies = proxies;
+        Ok(live)
     }
 
     /// For a look at what would be done: no log is opened, and no name server is looked for.
@@ -109,6 +121,7 @@ impl Live {
             limits: LimitZones::of(&model.http, before),
             model,
             groups,
+            proxies: Resolved::new(),
             resolvers,
             listeners,
             homes,
@@ -200,6 +213,24 @@ fn addresses(servers: &NameServers) -> Result<Vec<SocketAddr>, LiveError> {
     Ok(addresses)
 }
 
+/// Every address of the proxies that `set_real_ip_from` names. The system is asked and waited for, as in nginx.
+fn proxies(model: &Model) -> Result<Resolved, LiveError> {
+    let mut resolved = Resolved::new();
+    let settings = model.http.locations.iter().map(|location| &location.settings.realip);
+    for (name, place) in settings.flat_map(|settings| settings.names()) {
+        if resolved.contains_key(name) {
+            continue;
+        }
+        let found = (name, 0).to_socket_addrs().map_err(|error| LiveError::Proxy {
+            name: name.to_owned(),
+            place: place.clone(),
+            error,
+        })?;
+        resolved.insert(name.to_owned(), found.map(|address| address.ip().to_canonical()).collect());
+    }
+    Ok(resolved)
+}
+
 impl Drop for Live {
     fn drop(&mut self) {
         if self.replaced.load(Ordering::Relaxed) {
@@ -225,6 +256,9 @@ impl std::fmt::Display for LiveError {
                     f,
                     "{directive} \"{zone}\" uses the \"{now}\" key while previously it used the \"{before}\" key"
                 )
+            }
+            LiveError::Proxy { name, place, error } => {
+                write!(f, "host not found in set_real_ip_from \"{name}\" in {place} ({error})")
             }
         }
     }

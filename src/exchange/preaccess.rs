@@ -28,6 +28,7 @@ impl Exchange<'_> {
     /// # Errors
     /// The request is one too many, or its client has left while it had to wait.
     pub async fn preaccess(&mut self) -> Result<(), Reply> {
+        self.real_ip();
         if !self.settings.limit_req.limits.is_empty() && self.request.limited.requests.is_none() {
             self.limit_requests().await?;
         }

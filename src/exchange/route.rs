@@ -61,6 +61,8 @@ pub enum Event {
     },
     /// Whether it asks for a WebSocket, where it looks as if it did.
     Handshake(Result<(), String>),
+    /// A proxy that is trusted names another client.
+    RealIp(Address),
     Set {
         span: Span,
         value: Vec<u8>,

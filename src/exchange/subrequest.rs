@@ -107,6 +107,10 @@ impl Exchange<'_> {
             }
         };
         self.request.exchange_values(&mut request);
+        if self.request.connection.proxy.is_none() {
+            // A client that was found inside is the whole request's, as in nginx.
+            self.request.connection.clone_from(&request.connection);
+        }
         self.worker.give_back(request);
         outcome
     }

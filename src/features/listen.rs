@@ -1,5 +1,6 @@
 //! `listen` and `server_name`: which server answers.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::diagnostics::Diagnostic;
@@ -39,6 +40,7 @@ impl Written {
             socket_written: false,
             default_server: false,
             quic: false,
+            protocols: Protocols::default(),
             span,
             place,
         }
@@ -55,8 +57,29 @@ pub struct Listen {
     pub default_server: bool,
     /// Over UDP, which is not served: nginx's rules hold for it, and no socket is opened.
     pub quic: bool,
+    pub protocols: Protocols,
     pub span: Span,
     pub place: Place,
+}
+
+/// What is spoken on a socket besides HTTP/1; of several `listen` at one address each adds to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Protocols {
+    pub proxy_protocol: bool,
+    /// Not served: nginx's rules hold for them.
+    pub ssl: bool,
+    pub http2: bool,
+}
+
+impl Protocols {
+    /// Those of both.
+    pub fn with(self, other: Protocols) -> Protocols {
+        Protocols {
+            proxy_protocol: self.proxy_protocol || other.proxy_protocol,
+            ssl: self.ssl || other.ssl,
+            http2: self.http2 || other.http2,
+        }
+    }
 }
 
 /// An address as written: a name is looked up when the listener is opened.
@@ -64,6 +87,15 @@ pub struct Listen {
 pub enum ListenAddress {
     Known(Address),
     Name { host: String, port: u16 },
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Known(address) => address.fmt(f),
+            ListenAddress::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
 }
 
 /// One word of `server_name`.
@@ -104,10 +136,22 @@ fn listen(written: &mut Written, call: &mut Call) {
     let Some(address) = address(call) else { return };
     let (span, place) = (call.span(0), call.place());
     let socket = net::ListenOptions::default();
-    let mut listen =
-        Listen { address, socket, socket_written: false, default_server: false, quic: false, span, place };
+    let mut listen = Listen {
+        address,
+        socket,
+        socket_written: false,
+        default_server: false,
+        quic: false,
+        protocols: Protocols::default(),
+        span,
+        place,
+    };
     for at in 1..call.args().len() {
         parameter(&mut listen, call, at);
+        if listen.quic && listen.protocols.proxy_protocol {
+            let message = "\"proxy_protocol\" parameter is incompatible with \"quic\"";
+            return call.error(at, "invalid-parameter", message);
+        }
     }
     written.listens.push(listen);
 }
@@ -126,8 +170,14 @@ fn parameter(listen: &mut Listen, call: &mut Call, at: usize) {
             listen.default_server = true;
             return;
         }
-        (b"ssl" | b"http2" | b"quic" | b"proxy_protocol", None) => {
+        (b"proxy_protocol", None) => {
+            listen.protocols.proxy_protocol = true;
+            return;
+        }
+        (b"ssl" | b"http2" | b"quic", None) => {
             listen.quic |= name == b"quic";
+            listen.protocols.ssl |= name == b"ssl";
+            listen.protocols.http2 |= name == b"http2";
             return call.not_served(at, &format!("\"{}\" on a listener", text(name)));
         }
         (b"reuseport", None) => socket.reuseport = true,

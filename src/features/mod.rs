@@ -26,6 +26,7 @@ pub mod location;
 pub mod log;
 pub mod map;
 pub mod proxy;
+pub mod realip;
 pub mod resolver;
 pub mod rewrite;
 pub mod upstream;
@@ -52,6 +53,7 @@ pub static REGISTER: &[&dyn Rows] = &[
     &map::FEATURE,
     &headers::FEATURE,
     &log::FEATURE,
+    &realip::FEATURE,
     &access::FEATURE,
     &auth_basic::FEATURE,
     &limit_conn::FEATURE,
@@ -89,6 +91,7 @@ pub struct Written {
     pub limit_req: limit_req::Written,
     pub log: log::Written,
     pub proxy: proxy::Written,
+    pub realip: realip::Written,
     pub resolver: resolver::Written,
     pub upstream: upstream::Written,
     pub websocket: websocket::Written,
@@ -111,6 +114,7 @@ pub struct Settings {
     pub limit_req: limit_req::Settings,
     pub log: log::Settings,
     pub proxy: proxy::Settings,
+    pub realip: realip::Settings,
     pub resolver: resolver::Settings,
     pub websocket: websocket::Settings,
     /// What tunnels keep to; one for all blocks that ask for the same.
@@ -140,6 +144,7 @@ impl Settings {
             limit_req: written.limit_req.over(&outer.limit_req),
             log,
             proxy,
+            realip: written.realip.over(&outer.realip),
             resolver: written.resolver.over(&outer.resolver),
             websocket,
             tunnel: if rules == *outer.tunnel { outer.tunnel.clone() } else { Arc::new(rules) },
@@ -155,6 +160,7 @@ pub fn variables() -> impl Iterator<Item = &'static crate::request::Variable> {
         limit_conn::VARIABLES,
         limit_req::VARIABLES,
         proxy::VARIABLES,
+        realip::VARIABLES,
         upstream::VARIABLES,
         websocket::VARIABLES,
     ]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::http1::{Credentials, Known};
-use crate::net::{Address, Host, wall_clock};
+use crate::net::{Address, Host, ProxyHeader, wall_clock};
 use crate::request::{PrefixVariable, Request, Variable, clock};
 
 use super::{listen, websocket};
@@ -42,6 +42,10 @@ pub const ROWS: &[Variable] = &[
     row!("nginx_version", |_, out| found(NGINX_VERSION.as_bytes(), out)),
     row!("pid", |_, out| number(u64::from(std::process::id()), out)),
     row!("pipe", |r, out| found(if r.pipelined { b"p" } else { b"." }, out)),
+    row!("proxy_protocol_addr", |r, out| introduced(r, |header| &header.source, out)),
+    row!("proxy_protocol_port", |r, out| introduced_port(r, |header| header.source_port, out)),
+    row!("proxy_protocol_server_addr", |r, out| introduced(r, |header| &header.destination, out)),
+    row!("proxy_protocol_server_port", |r, out| introduced_port(r, |header| header.destination_port, out)),
     row!("query_string", |r, out| !r.target.args.is_empty() && found(&r.target.args, out)),
     row!("realpath_root", realpath_root),
     row!("remote_addr", remote_addr),
@@ -74,6 +78,7 @@ pub const PREFIXES: &[PrefixVariable] = &[
     PrefixVariable { prefix: "sent_http_", get: sent_http },
     PrefixVariable { prefix: "cookie_", get: cookie },
     PrefixVariable { prefix: "arg_", get: arg },
+    PrefixVariable { prefix: "proxy_protocol_tlv_", get: proxy_protocol_tlv },
 ];
 
 fn found(value: &[u8], out: &mut Vec<u8>) -> bool {
@@ -104,7 +109,8 @@ pub fn remote_addr(request: &Request, out: &mut Vec<u8>) -> bool {
     ip(&request.connection.peer, out)
 }
 
-fn ip(address: &Address, out: &mut Vec<u8>) -> bool {
+/// An address without its port.
+pub fn ip(address: &Address, out: &mut Vec<u8>) -> bool {
     match address {
         Address::Ip(_) => {
             let _ = write!(out, "{}", Host(address));
@@ -117,10 +123,11 @@ fn ip(address: &Address, out: &mut Vec<u8>) -> bool {
     true
 }
 
-fn port(address: &Address, out: &mut Vec<u8>) -> bool {
-    match address {
-        Address::Ip(address) => number(u64::from(address.port()), out),
-        Address::Unix(_) => true,
+/// The port of an address; nothing where it has none, as one that comes from a header.
+pub fn port(address: &Address, out: &mut Vec<u8>) -> bool {
+    match address.ip().map(|address| address.port()) {
+        None | Some(0) => true,
+        Some(port) => number(u64::from(port), out),
     }
 }
 
@@ -132,6 +139,20 @@ fn binary_remote_addr(request: &Request, out: &mut Vec<u8>) -> bool {
         },
         Address::Unix(_) => remote_addr(request, out),
     }
+}
+
+/// What the header of the PROXY protocol says, where there is one.
+fn introduced(request: &Request, part: impl Fn(&ProxyHeader) -> &[u8], out: &mut Vec<u8>) -> bool {
+    request.connection.proxy_header.as_ref().is_some_and(|header| found(part(header), out))
+}
+
+fn introduced_port(request: &Request, part: impl Fn(&ProxyHeader) -> u16, out: &mut Vec<u8>) -> bool {
+    let port = request.connection.proxy_header.as_ref().map(|header| part(header));
+    port.is_some_and(|port| port == 0 || number(u64::from(port), out))
+}
+
+fn proxy_protocol_tlv(request: &Request, name: &[u8], out: &mut Vec<u8>) -> bool {
+    request.connection.proxy_header.as_ref().is_some_and(|header| header.tlv(name, out))
 }
 
 /// What the request asks for, else the server's name.

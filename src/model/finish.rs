@@ -6,6 +6,7 @@ use crate::diagnostics::{Diagnostic, Edit, Fix};
 use crate::directive::Context;
 use crate::directive::variables::Protocol;
 use crate::features::{self, Build, NOT_SERVED, checked};
+use crate::net::is_tlv_name;
 use crate::request::{Source, VariableId};
 use crate::source::Span;
 use crate::syntax::{Directive, Tree};
@@ -66,6 +67,8 @@ fn variables(build: &mut Build, tree: &Tree) {
         if let Some(finding) = too_early(build, tree, id, span) {
             build.diagnostics.push(finding);
         }
+        let tlv = unknown_tlv(build.variables.source(id), span);
+        build.diagnostics.extend(tlv);
         if unknown.contains(&id) && !checked::is_unused(tree, build, span) && said.insert(id) {
             let finding = absent(build, id, span);
             build.diagnostics.extend(finding);
@@ -89,6 +92,20 @@ fn too_early(build: &Build, tree: &Tree, id: VariableId, span: Span) -> Option<D
     let message = format!("the variable \"${}\" is empty here", row.name);
     let finding = Diagnostic::warning("no-value-yet", span, message).here("known when the tunnel has ended");
     Some(finding.help("only a \"log_format\" is filled in as late as that"))
+}
+
+/// A part of the PROXY protocol's header that nobody knows; nginx says so for each request.
+fn unknown_tlv(source: &Source, span: Span) -> Option<Diagnostic> {
+    let Source::Named(family, name) = source else { return None };
+    if family.prefix != "proxy_protocol_tlv_" || is_tlv_name(name) {
+        return None;
+    }
+    let message = format!("unknown PROXY protocol TLV \"{}\"", String::from_utf8_lossy(name));
+    let finding = Diagnostic::warning("unknown-variable", span, message);
+    Some(finding.help(
+        "alpn, authority, unique_id, ssl, netns, ssl_verify, ssl_version, ssl_cn, ssl_cipher, ssl_sig_alg, \
+         ssl_key_alg, or a number such as 0xea",
+    ))
 }
 
 fn absent(build: &Build, id: VariableId, span: Span) -> Option<Diagnostic> {

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::diagnostics::Diagnostic;
-use crate::features::listen::{Listen, ListenAddress, ServerName};
+use crate::features::listen::{Listen, ListenAddress, Protocols, ServerName};
 use crate::net;
 use crate::source::{Place, Span};
 
@@ -16,6 +16,8 @@ pub struct Listener {
     pub address: ListenAddress,
     pub socket: net::ListenOptions,
     pub hosts: Hosts,
+    /// Each connection begins with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
     /// The line that named it first.
     pub place: Place,
     /// The servers that listen there, in order, and where each of them says so.
@@ -40,7 +42,7 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
         let mut own: HashMap<(&ListenAddress, bool), Span> = HashMap::new();
         for listen in server.listens {
             if let Some(earlier) = own.insert((&listen.address, listen.quic), listen.span) {
-                let message = format!("a duplicate listen {}", shown(&listen.address));
+                let message = format!("a duplicate listen {}", listen.address);
                 let finding = Diagnostic::error("duplicate-listen", listen.span, message);
                 found.push(finding.also(earlier, "the earlier one of this server"));
                 continue;
@@ -51,6 +53,7 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
                         address: listen.address.clone(),
                         socket: net::ListenOptions::default(),
                         hosts: Hosts::new(server.server),
+                        proxy_protocol: false,
                         place: listen.place.clone(),
                         servers: Vec::new(),
                         default: None,
@@ -61,6 +64,14 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
             });
             let (listener, state) = &mut listeners[index];
             state.add(listener, listen, server.server, found);
+            if state.spoken.differ(listen, state.servers == 0) {
+                let message = format!("protocol options redefined for {}", listen.address);
+                let finding = Diagnostic::warning("protocols-redefined", listen.span, message);
+                found.push(
+                    finding.help("a socket speaks what any \"listen\" at its address says: say it at all"),
+                );
+            }
+            listener.proxy_protocol = state.spoken.all.proxy_protocol;
             state.servers += 1;
             listener.servers.push((server.server, listen.span));
             let unusable = server.names.iter().filter(|(name, _)| matches!(name, ServerName::Unusable(_)));
@@ -70,7 +81,7 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
                     let message = format!(
                         "conflicting server name \"{}\" on {}, ignored",
                         String::from_utf8_lossy(&name.text()),
-                        shown(&listen.address)
+                        listen.address
                     );
                     found.push(Diagnostic::warning("conflicting-server-name", *span, message));
                 }
@@ -81,7 +92,7 @@ pub fn gather(servers: &[Listening], found: &mut Vec<Diagnostic>) -> Vec<Listene
         for (name, span) in &state.unusable {
             let name = name.text();
             let name = String::from_utf8_lossy(&name);
-            let address = shown(&listener.address);
+            let address = &listener.address;
             let message = format!("invalid server name or wildcard \"{name}\" on {address}");
             let finding = Diagnostic::error("invalid-server-name", *span, message);
             found.push(finding.help(
@@ -101,6 +112,45 @@ struct State {
     default: Option<Span>,
     servers: usize,
     unusable: Vec<(ServerName, Span)>,
+    spoken: Spoken,
+}
+
+/// Which protocols the `listen` directives of an address ask for.
+#[derive(Default)]
+struct Spoken {
+    all: Protocols,
+    /// What those say that do not add to it.
+    usual: Option<Protocols>,
+    changed: bool,
+    /// Options of the socket were written.
+    set: bool,
+}
+
+impl Spoken {
+    /// Takes another `listen` into account; true where nginx warns that it says something else
+    /// (`ngx_http_add_addresses`).
+    fn differ(&mut self, listen: &Listen, is_first: bool) -> bool {
+        let (before, own) = (self.all, listen.protocols);
+        self.all = before.with(own);
+        let set = self.set;
+        self.set |= listen.socket_written;
+        if is_first {
+            return false;
+        }
+        let is_unusual = self.usual.is_some_and(|usual| usual != own);
+        let (usual, differs) = if self.all != before {
+            let differs = set && !listen.socket_written || self.changed || self.all != own;
+            self.changed = true;
+            (before, differs)
+        } else if self.all != own {
+            self.changed = true;
+            (own, listen.socket_written || is_unusual)
+        } else {
+            (own, listen.socket_written && self.changed || is_unusual)
+        };
+        self.usual = Some(usual);
+        differs
+    }
 }
 
 impl State {
@@ -111,7 +161,7 @@ impl State {
         server: ServerId,
         found: &mut Vec<Diagnostic>,
     ) {
-        let address = shown(&listen.address);
+        let address = &listen.address;
         if listen.socket_written {
             if let Some(earlier) = self.socket {
                 let message = format!("duplicate listen options for {address}");
@@ -136,12 +186,5 @@ impl State {
             listener.default = Some(listen.span);
             listener.hosts.default = server;
         }
-    }
-}
-
-fn shown(address: &ListenAddress) -> String {
-    match address {
-        ListenAddress::Known(address) => address.to_string(),
-        ListenAddress::Name { host, port } => format!("{host}:{port}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,10 +90,25 @@ impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Address::Ip(SocketAddr::V4(address)) => V4::new(*address.ip(), None).fmt(f),
-            Address::Ip(address) => address.ip().fmt(f),
+            Address::Ip(SocketAddr::V6(address)) => match compatible(*address.ip()) {
+                Some(old) => write!(f, "::{old}"),
+                None => address.ip().fmt(f),
+            },
             unix => unix.fmt(f),
         }
     }
+}
+
+/// The IPv4 address that nginx shows in one of IPv6 that begins with twelve zeros. `::1` is none, and it takes a
+/// few others for none, too (`ngx_inet6_ntop`).
+fn compatible(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let old = u32::try_from(address.to_bits()).ok()?;
+    let [first, second, third, last] = old.to_be_bytes();
+    let is_one = match (first, second) {
+        (0, 0) => third != 0 && last != 1,
+        _ => true,
+    };
+    is_one.then(|| Ipv4Addr::from_bits(old))
 }
 
 /// `255.255.255.255:65535`, in a tenth of the time that the standard library takes for it: headers and logs
@@ -161,6 +176,9 @@ mod tests {
             assert_eq!(host, text.split_once(':').unwrap().0);
         }
         assert_eq!(Host(&Address::Ip("[::1]:80".parse().unwrap())).to_string(), "::1");
+        assert_eq!(Host(&Address::Ip("[::c000:207]:80".parse().unwrap())).to_string(), "::192.0.2.7");
+        assert_eq!(Host(&Address::Ip("[::202]:80".parse().unwrap())).to_string(), "::0.0.2.2");
+        assert_eq!(Host(&Address::Ip("[::201]:80".parse().unwrap())).to_string(), "::201");
         assert_eq!(Address::unix("/run/app.sock").to_string(), "unix:/run/app.sock");
         assert_eq!(Address::unix("").to_string(), "unix:");
     }

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use crate::http1::{Method, RequestHead, ResponseHead, Target};
 use crate::jwt::Token;
-use crate::net::{Address, now};
+use crate::net::{Address, ProxyHeader, now};
 use crate::websocket::handshake::Wish;
 
 pub use limited::{LimitStatus, Limited};
@@ -93,7 +93,12 @@ pub struct Root {
 pub struct Connection {
     /// Counts connections since the start: `$connection`.
     pub number: u64,
+    /// The client: who has connected, or whom a proxy that is trusted names for this request.
     pub peer: Address,
+    /// Who has connected, where that is a proxy.
+    pub proxy: Option<Address>,
+    /// What the PROXY protocol said of the connection.
+    pub proxy_header: Option<Arc<ProxyHeader>>,
     pub local: Address,
     pub started: Instant,
     /// Requests made through it, this one included.
@@ -134,6 +139,13 @@ pub struct Upstream {
     /// `$proxy_host` and `$proxy_port`.
     pub host: Vec<u8>,
     pub port: Vec<u8>,
+}
+
+impl Connection {
+    /// Who has connected, whoever the client is.
+    pub fn connected(&self) -> &Address {
+        self.proxy.as_ref().unwrap_or(&self.peer)
+    }
 }
 
 impl Upstream {
@@ -215,6 +227,8 @@ impl Request {
             connection: Connection {
                 number: 0,
                 peer: nowhere.clone(),
+                proxy: None,
+                proxy_header: None,
                 local: nowhere,
                 started: now,
                 requests: 0,

@@ -14,6 +14,7 @@ mod health;
 mod layers;
 mod living;
 mod pages;
+mod proxies;
 mod reloads;
 mod resolver;
 mod retries;

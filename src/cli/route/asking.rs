@@ -1,6 +1,6 @@
 //! The request that is asked about: its head, where it comes from and by which listener.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::exchange::route::Asked;
 use crate::features::listen::{ListenAddress, split_port};
@@ -75,8 +75,15 @@ impl Request {
         let head = head(route, &line, authority, websocket)?;
         let (listener, why) = listener(route, model, host, port)?;
         let address = &model.http.listeners[listener].address;
-        let peer = peer(&route.from, address)?;
-        let local = local(address, host);
+        let (peer, local) = (peer(&route.from, address)?, local(address, host));
+        let head = match (&route.proxy_protocol, model.http.listeners[listener].proxy_protocol) {
+            (Some(client), true) => [introduction(client, &local)?.into_bytes(), head].concat(),
+            (None, true) => [&b"PROXY UNKNOWN\r\n"[..], &head].concat(),
+            (None, false) => head,
+            (Some(_), false) => {
+                return Err(format!("--proxy-protocol: \"listen {address}\" does not speak it"));
+            }
+        };
         Ok(Request { head, line, listener, why, peer, local, tls })
     }
 
@@ -126,10 +133,26 @@ fn peer(from: &str, listener: &ListenAddress) -> Result<Address, String> {
     if matches!(listener, ListenAddress::Known(Address::Unix(_))) {
         return Ok(Address::unix(""));
     }
-    let bare = from.trim_start_matches('[').trim_end_matches(']');
-    let address = from.parse::<SocketAddr>().or_else(|_| bare.parse().map(|ip: IpAddr| (ip, 50000).into()));
-    address.map(Address::Ip).map_err(|_| {
-        format!("--from \"{from}\": expected an address such as 192.0.2.7 or [2001:db8::7]:4711")
+    socket_address("--from", from).map(Address::Ip)
+}
+
+/// What a load balancer at `from` writes about a client that it passes on.
+fn introduction(client: &str, local: &Address) -> Result<String, String> {
+    let client = socket_address("--proxy-protocol", client)?;
+    let (kind, nobody) = match client.ip() {
+        IpAddr::V4(_) => ("TCP4", IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        IpAddr::V6(_) => ("TCP6", IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+    };
+    let local = local.ip().filter(|local| local.is_ipv4() == client.is_ipv4());
+    let local = local.unwrap_or(SocketAddr::new(nobody, 0));
+    Ok(format!("PROXY {kind} {} {} {} {}\r\n", client.ip(), local.ip(), client.port(), local.port()))
+}
+
+fn socket_address(option: &str, text: &str) -> Result<SocketAddr, String> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let address = text.parse::<SocketAddr>().or_else(|_| bare.parse().map(|ip: IpAddr| (ip, 50000).into()));
+    address.map_err(|_| {
+        format!("{option} \"{text}\": expected an address such as 192.0.2.7 or [2001:db8::7]:4711")
     })
 }
 
@@ -146,14 +169,6 @@ fn local(listener: &ListenAddress, host: &str) -> Address {
     }
 }
 
-/// As `listen` writes it.
-pub fn shown(address: &ListenAddress) -> String {
-    match address {
-        ListenAddress::Known(address) => address.to_string(),
-        ListenAddress::Name { host, port } => format!("{host}:{port}"),
-    }
-}
-
 fn port_of(address: &ListenAddress) -> Option<u16> {
     match address {
         ListenAddress::Known(address) => address.ip().map(|ip| ip.port()),
@@ -164,7 +179,7 @@ fn port_of(address: &ListenAddress) -> Option<u16> {
 /// The listener, and why it is that one: the one with the URL's very address, else the one for all addresses.
 fn listener(route: &Route, model: &Model, host: &str, port: u16) -> Result<(usize, String), String> {
     let all = &model.http.listeners;
-    let named = all.iter().map(|listener| format!("{} ({})", shown(&listener.address), listener.place));
+    let named = all.iter().map(|listener| format!("{} ({})", listener.address, listener.place));
     let named = named.collect::<Vec<_>>().join(", ");
     if all.is_empty() {
         return Err("nothing listens: the configuration has no server".into());
@@ -173,7 +188,7 @@ fn listener(route: &Route, model: &Model, host: &str, port: u16) -> Result<(usiz
         let text = wanted.replacen("*:", "0.0.0.0:", 1);
         let text =
             if text.bytes().all(|byte| byte.is_ascii_digit()) { format!("0.0.0.0:{text}") } else { text };
-        let found = all.iter().position(|listener| shown(&listener.address) == text);
+        let found = all.iter().position(|listener| listener.address.to_string() == text);
         let found =
             found.ok_or_else(|| format!("--listen \"{wanted}\" is no listener; there are {named}"))?;
         return Ok((found, "--listen names it".into()));

@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use crate::exchange::route::{Captured, Course, Event, Upstream};
 use crate::features::Set;
 use crate::model::{Content, Found, Http, LocationId, Matched, Model, Seen};
+use crate::net::Host;
 use crate::source::{Place, Span};
 use crate::syntax::{Directive, Tree};
 
-use super::asking::{Request, shown};
+use super::asking::Request;
 
 pub type Facts = Map<String, Value>;
 
@@ -84,7 +85,7 @@ impl<'t> Report<'t> {
             self.line("tls", None, told, Facts::new());
         }
         let listener = &model.http.listeners[request.listener];
-        let address = shown(&listener.address);
+        let address = listener.address.to_string();
         let told = format!("{address}: {}", request.why);
         let own = facts([("address", address.into()), ("why", request.why.clone().into())]);
         self.line("listener", Some(listener.place.clone()), told, own);
@@ -109,6 +110,11 @@ impl<'t> Report<'t> {
             Event::Handshake(Err(why)) => {
                 let own = facts([("handshake", false.into()), ("why", why.clone().into())]);
                 self.line("websocket", None, format!("not a WebSocket handshake: {why}"), own);
+            }
+            Event::RealIp(client) => {
+                let client = Host(client).to_string();
+                let told = format!("from here on the client is {client}: real_ip_header");
+                self.line("client", None, told, facts([("client", client.into())]));
             }
             Event::Set { span, value } => {
                 let value = text_of(value);

@@ -36,6 +36,9 @@ pub struct Route {
     /// The client's address, for ip_hash, $remote_addr and the like
     #[arg(long, value_name = "ADDRESS[:PORT]", default_value = "127.0.0.1")]
     from: String,
+    /// The client that a load balancer at --from names, where the listener has proxy_protocol
+    #[arg(long, value_name = "ADDRESS[:PORT]")]
+    proxy_protocol: Option<String>,
     /// The listener it comes by, as in "listen"; the URL's port decides if not given
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,

@@ -112,6 +112,10 @@ cases! {
     proxy_pass_named_and_regex
     proxy_pass_uri
     proxy_pass_variables
+    proxy_protocol_1
+    proxy_protocol_2
+    proxy_protocol_broken
+    proxy_protocol_realip
     proxy_redirect_default
     proxy_request_chunked_buffered
     proxy_request_framing
@@ -122,6 +126,13 @@ cases! {
     proxy_set_header_values
     proxy_unix_and_schemes
     ranges
+    realip_access
+    realip_headers
+    realip_inheritance
+    realip_inside
+    realip_locations
+    realip_recursive
+    realip_remembered
     recursive_error_pages
     redirect_port
     request_bodies_unread
