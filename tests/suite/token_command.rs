@@ -356,3 +356,17 @@ fn a_set_has_the_key_that_is_asked_for() {
     let said = token(&["new", "--key", &private, "--kid", "nobody"]);
     assert!(said.code == 2 && said.err.contains("none of its keys has the --kid"), "{}", said.err);
 }
+
+#[test]
+fn the_page_about_tokens_names_every_option() {
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tokens.md")).expect("the page");
+    for command in ["new", "show", "keys", "jwks"] {
+        assert!(page.contains(&format!("token {command}")), "{command}");
+        let help = made(&[command, "--help"]);
+        let options = help.split_whitespace().filter(|word| word.starts_with("--") && word.len() > 2);
+        let unnamed: Vec<_> =
+            options.filter(|option| *option != "--help" && !page.contains(*option)).collect();
+        assert!(unnamed.is_empty(), "token {command}: {unnamed:?}");
+    }
+}

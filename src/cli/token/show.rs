@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::jwt::{self, Json, KeySet, MAX_TOKEN, Refusal, Rules, Unverified};
+use crate::jwt::{self, Json, Key, KeySet, MAX_TOKEN, Refusal, Rules, Unverified};
 
 use super::times;
 use super::{CANNOT_TELL, NOT_VALID, reading};
@@ -46,7 +46,7 @@ impl Show {
             }
         }
         let _ = writeln!(told, "checks");
-        let code = self.judge(&token, now, &mut told)?;
+        let code = self.judge(&token, claims, now, &mut told)?;
         Ok((told, code))
     }
 
@@ -60,7 +60,14 @@ impl Show {
         Ok(text.trim().to_owned())
     }
 
-    fn judge(&self, token: &str, now: Duration, told: &mut String) -> Result<u8, String> {
+    /// A line for each check, in the order in which a token is refused.
+    fn judge(
+        &self,
+        token: &str,
+        claims: Result<Json, Refusal>,
+        now: Duration,
+        told: &mut String,
+    ) -> Result<u8, String> {
         let sets = self.sets(told)?;
         let mut wrong = None;
         let mut check = |name: &str, result: Result<String, Refusal>| {
@@ -76,19 +83,14 @@ impl Show {
             read.as_ref().map(|read| format!("signed with {}, {} bytes", read.algorithm(), token.len()));
         check("form", form.map_err(|why| *why));
         if let (Ok(read), false) = (&read, sets.is_empty()) {
-            let key = read.signed_by(&sets).map(|key| match key.kid() {
-                Some(kid) => format!("by the key {}", printable(&Json::from(kid))),
-                None => "by a key without kid".into(),
-            });
-            check("signature", key);
+            check("signature", read.signed_by(&sets).map(signer));
         }
-        if let Ok(claims) =
-            read.as_ref().map_or_else(|_| peeked(token), |read| read.claims().map(|both| both.1))
-        {
-            let rules = Rules { leeway: self.leeway };
-            check("time", jwt::times(&claims, now, &rules).map(until));
-        } else if let Ok(read) = &read {
-            check("claims", read.claims().map(|_| String::new()));
+        match claims {
+            Ok(claims) => {
+                let rules = Rules { leeway: self.leeway };
+                check("time", jwt::times(&claims, now, &rules).map(until));
+            }
+            Err(why) => check("claims", Err(why)),
         }
         Ok(conclude(wrong, !sets.is_empty(), told))
     }
@@ -109,9 +111,11 @@ impl Show {
     }
 }
 
-fn peeked(token: &str) -> Result<Json, Refusal> {
-    let [_, claims] = jwt::peek(token.as_bytes());
-    claims
+fn signer(key: &Key) -> String {
+    match key.kid() {
+        Some(kid) => format!("by the key {}", printable(&Json::from(kid))),
+        None => "by a key without kid".into(),
+    }
 }
 
 fn until(expires: Option<Duration>) -> String {

@@ -9,6 +9,13 @@ const LAST_DATE: u64 = 253_402_300_799;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FromNow(pub i64);
 
+impl FromNow {
+    fn of(self, now: Duration) -> Duration {
+        let length = Duration::from_secs(self.0.unsigned_abs());
+        if self.0 < 0 { now.saturating_sub(length) } else { now.saturating_add(length) }
+    }
+}
+
 /// For clap: `30s`, `1h 30m`, `-10s`.
 pub fn from_now(text: &str) -> Result<FromNow, String> {
     let (sign, length) = match text.strip_prefix('-') {
@@ -23,11 +30,11 @@ pub fn from_now(text: &str) -> Result<FromNow, String> {
 
 /// For clap: a moment since the Unix epoch, as a date, as seconds, or from now.
 pub fn moment(text: &str) -> Result<Duration, String> {
+    if text.starts_with(['+', '-']) {
+        return from_now(text).map(|away| away.of(now()));
+    }
     if let Ok(seconds) = text.parse() {
         return Ok(Duration::from_secs(seconds));
-    }
-    if text.starts_with(['+', '-']) {
-        return from_now(text).map(|away| now().saturating_add_signed(away));
     }
     let date = humantime::parse_rfc3339_weak(text).map_err(|_| {
         "expected a date such as 2026-01-31T12:00:00Z, seconds since 1970, or a time from now such as +30s"
@@ -38,17 +45,6 @@ pub fn moment(text: &str) -> Result<Duration, String> {
 /// Since the Unix epoch.
 pub fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
-}
-
-pub trait SaturatingAddSigned {
-    fn saturating_add_signed(self, away: FromNow) -> Duration;
-}
-
-impl SaturatingAddSigned for Duration {
-    fn saturating_add_signed(self, away: FromNow) -> Duration {
-        let length = Duration::from_secs(away.0.unsigned_abs());
-        if away.0 < 0 { self.saturating_sub(length) } else { self.saturating_add(length) }
-    }
 }
 
 /// `in 28s`, `2m 5s ago`, `now`: in whole seconds, the two largest units.
@@ -97,6 +93,6 @@ mod tests {
         assert_eq!(moment("2026-01-01T00:00:00Z"), Ok(Duration::from_secs(1_767_225_600)));
         assert_eq!(moment("2026-01-01 00:00:00"), Ok(Duration::from_secs(1_767_225_600)));
         assert!(moment("+1h").expect("an hour from now") > now());
-        assert!(moment("tomorrow").is_err());
+        assert!(moment("tomorrow").is_err() && moment("+30").is_err());
     }
 }
