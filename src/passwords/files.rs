@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use rustix::io::Errno;
+
 use super::file::UserFile;
 
 /// Bytes that a file of users may have.
@@ -94,18 +96,19 @@ impl Files {
 /// It cannot be read, or is none that could be read to its end.
 pub fn read(path: &Path) -> Result<Vec<u8>, NotRead> {
     let found = fs::metadata(path).map_err(|error| NotRead { call: "open", error })?;
-    let refused = |kind: io::ErrorKind| NotRead { call: "read", error: kind.into() };
-    if !found.is_file() {
+    let refused = match &found {
+        _ if found.is_dir() => Some(Errno::ISDIR),
         // Reading on in a pipe could take for ever.
-        let error = if found.is_dir() { rustix::io::Errno::ISDIR } else { rustix::io::Errno::INVAL };
-        return Err(NotRead { call: "read", error: error.into() });
-    }
-    if found.len() > LARGEST {
-        return Err(refused(io::ErrorKind::FileTooLarge));
+        _ if !found.is_file() => Some(Errno::INVAL),
+        _ if found.len() > LARGEST => Some(Errno::FBIG),
+        _ => None,
+    };
+    if let Some(error) = refused {
+        return Err(NotRead { call: "pread", error: error.into() });
     }
     let file = File::open(path).map_err(|error| NotRead { call: "open", error })?;
     let mut bytes = Vec::new();
-    file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| NotRead { call: "read", error })?;
+    file.take(LARGEST).read_to_end(&mut bytes).map_err(|error| NotRead { call: "pread", error })?;
     Ok(bytes)
 }
 
@@ -137,7 +140,7 @@ mod tests {
         let gone = files.get(&path).err().expect("gone");
         assert_eq!((gone.call, gone.error.kind()), ("open", io::ErrorKind::NotFound));
         let folder = files.get(directory.path()).err().expect("a directory");
-        assert_eq!((folder.call, folder.error.kind()), ("read", io::ErrorKind::IsADirectory));
+        assert_eq!((folder.call, folder.error.kind()), ("pread", io::ErrorKind::IsADirectory));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The binary from outside: beside a real nginx on the same bytes (`differential`), with WebSocket
 //! clients of somebody else's, in a browser, under signals; and the rules this crate's own source keeps (`layers`).
 
+mod auth_basic;
 mod auth_jwt;
 mod auth_request;
 mod balancing;

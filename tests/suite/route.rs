@@ -159,13 +159,73 @@ fn the_peer_said_is_the_one_asked_and_the_numbers_say_why() {
     }
 }
 
+const GUARDED: &str = r#"
+auth_basic_user_file users;
+server {
+    listen @PORT@;
+    location /network { allow 127.0.0.0/8; deny all; proxy_pass http://@UPSTREAM1@; }
+    location /nobody { deny all; proxy_pass http://@UPSTREAM1@; }
+    location /members { auth_basic members; proxy_pass http://@UPSTREAM1@; }
+    location /either { satisfy any; deny all; auth_basic members; proxy_pass http://@UPSTREAM1@; }
+    location /both { allow all; auth_basic members; auth_delay 1h; proxy_pass http://@UPSTREAM1@; }
+    location /lost { auth_basic members; auth_basic_user_file nowhere; proxy_pass http://@UPSTREAM1@; }
+    location /readers { limit_except GET { auth_basic members; } proxy_pass http://@UPSTREAM1@; }
+}
+"#;
+
+/// What is said to let a request in or to refuse it does so.
+#[test]
+fn who_is_said_to_refuse_a_request_does() {
+    let place = Place::new();
+    place.write("users", "ann:{PLAIN}a\n");
+    let _upstream = Origin::start(&place.address("UPSTREAM1"), Vec::new());
+    let server = Server::start(Kind::Wsproxy, place, GUARDED);
+    let right = "Authorization: Basic YW5uOmE=";
+    let wrong = "Authorization: Basic YW5uOmI=";
+    for (method, target, header, status, judges) in [
+        ("GET", "/network", "X: y", 200, "allow+"),
+        ("GET", "/nobody", "X: y", 403, "deny-"),
+        ("GET", "/members", "X: y", 401, "auth_basic-"),
+        ("GET", "/members", right, 200, "auth_basic+"),
+        ("GET", "/members", wrong, 401, "auth_basic-"),
+        ("GET", "/either", right, 200, "deny- auth_basic+"),
+        ("GET", "/either", wrong, 401, "deny- auth_basic-"),
+        ("GET", "/both", right, 200, "allow+ auth_basic+"),
+        ("GET", "/lost", right, 403, "auth_basic-"),
+        ("GET", "/readers", "X: y", 200, ""),
+        ("POST", "/readers", "X: y", 401, "auth_basic-"),
+        ("POST", "/readers", right, 200, "auth_basic+"),
+    ] {
+        let mut client = Client::connect(&server.address("PORT"));
+        let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+        let asked = format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{header}\r\n{length}\r\n");
+        assert_eq!(client.ask(asked).expect("an answer").status(), status, "{method} {target} {header}");
+        let said = asked_about(&server, "PORT", target, &["-X", method, "-H", header]);
+        let steps = said["steps"].as_array().expect("steps");
+        let judge = |step: &serde_json::Value| {
+            let sign = if step["allowed"] == true { "+" } else { "-" };
+            format!("{}{sign}", step["directive"].as_str().expect("a directive"))
+        };
+        let judged: Vec<String> = steps.iter().filter(|step| step["kind"] == "access").map(judge).collect();
+        assert_eq!(judged.join(" "), judges, "{method} {target} {header}");
+        let answered = steps.iter().find(|step| step["kind"] == "answer").map(|step| step["status"].clone());
+        assert_eq!(answered, (status != 200).then(|| status.into()), "{method} {target} {header}");
+    }
+}
+
 fn said(server: &Server, host: &str, target: &str) -> serde_json::Value {
+    asked_about(server, "LISTEN", target, &["-H", &format!("Host: {host}")])
+}
+
+/// What is said of a request to a listener.
+fn asked_about(server: &Server, listen: &str, target: &str, more: &[&str]) -> serde_json::Value {
     let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
         .args(["route", "-p", server.place.value("DIR"), "-c", "nginx.conf", "--format", "json"])
-        .args(["--listen", server.place.value("LISTEN"), "--target", target])
-        .args(["-H", &format!("Host: {host}"), "-H", "Connection: close", "http://any.example/"])
+        .args(["--listen", server.place.value(listen), "--target", target])
+        .args(more)
+        .args(["-H", "Connection: close", "http://any.example/"])
         .output()
         .expect("the binary");
     let error = String::from_utf8_lossy(&output.stderr);
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|why| panic!("{host} {target}: {why}: {error}"))
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|why| panic!("{target} {more:?}: {why}: {error}"))
 }

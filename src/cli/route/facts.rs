@@ -147,11 +147,14 @@ impl<'t> Report<'t> {
             }
             Event::Search { uri, seen, found, captures } => self.search(http, uri, seen, *found, captures),
             Event::Judged { directive, place, allowed } => {
-                let how = if *allowed { "allows" } else { "forbids" };
-                let what = if directive.starts_with("websocket_") { "handshake" } else { "request" };
-                let told = format!("{directive} {how} the {what}");
+                let told = match (directive.starts_with("websocket_"), *allowed) {
+                    (true, true) => "allows the handshake",
+                    (true, false) => "forbids the handshake",
+                    (false, true) => "lets it in",
+                    (false, false) => "refuses it",
+                };
                 let own = facts([("directive", (*directive).into()), ("allowed", (*allowed).into())]);
-                self.line("access", Some(place.clone()), told, own);
+                self.line("access", Some(place.clone()), format!("{directive} {told}"), own);
             }
             Event::AuthRequest { uri } => {
                 let uri = text_of(uri);
@@ -173,7 +176,7 @@ impl<'t> Report<'t> {
             Event::Except(id) => {
                 let location = http.location(*id);
                 let told = format!("{}: holds for this method", self.written(location.span));
-                self.at("limit_except", location.span, told, Facts::new());
+                self.at("methods", location.span, told, Facts::new());
             }
             Event::Named(id) => {
                 let location = http.location(*id);

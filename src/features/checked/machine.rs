@@ -29,8 +29,6 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
             let Some(word) = directive.args.first() else { continue };
             if let Some(call) = use_of(directive) {
                 directory(call, word, &mut told, build);
-            } else if directive.is("auth_basic_user_file") {
-                passwords(word, build);
             }
         }
     }
@@ -56,14 +54,4 @@ fn directory(call: &str, word: &Word, told: &mut HashSet<PathBuf>, build: &mut B
     let finding = Diagnostic::error("missing-directory", word.span, message)
         .here(format!("there is no directory \"{}\"", parent.display()));
     build.diagnostics.push(finding.depends_on(DependsOn::Machine));
-}
-
-/// nginx looks at passwords when a request comes, and answers 403 without them.
-fn passwords(word: &Word, build: &mut Build) {
-    let Some(path) = path(word, &build.options.conf_prefix) else { return };
-    if let Err(error) = build.files.read(&path) {
-        let message = format!("cannot read passwords from \"{}\": {error}", path.display());
-        let finding = Diagnostic::warning("unreadable-file", word.span, message);
-        build.say_once(finding.here("nginx answers 403 until it is there").depends_on(DependsOn::Machine));
-    }
 }

@@ -25,6 +25,7 @@ mod links;
 mod locations;
 mod machine;
 mod mail;
+mod passwords;
 mod process;
 mod referer;
 pub mod resolver;
@@ -97,6 +98,7 @@ static AFTERWARDS: &[fn(&Whole, &mut Build)] = &[
     process::afterwards,
     users::afterwards,
     machine::afterwards,
+    passwords::afterwards,
     deprecated::afterwards,
     locations::afterwards,
     syslog::afterwards,

@@ -30,6 +30,7 @@ cases! {
     auth_basic_error_page
     auth_basic_file
     auth_basic_forms
+    auth_basic_prefix
     auth_basic_realms
     auth_basic_websocket
     auth_request
