@@ -111,6 +111,19 @@ fn a_password_in_no_known_form_is_told_of_with_its_line() {
 }
 
 #[test]
+fn a_realm_stays_on_its_line() {
+    let place = Place::new();
+    place.write("users", "");
+    let site = "server { listen @LISTEN@; auth_basic $uri; auth_basic_user_file users; root @DIR@; }";
+    let server = Server::start(Kind::Wsproxy, place, site);
+    let mut client = Client::connect(&server.address("LISTEN"));
+    let answer = client.ask(request("/a%0d%0aX-Evil:%201", "")).expect("an answer");
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.header("X-Evil"), None);
+    assert_eq!(answer.header("WWW-Authenticate").as_deref(), Some("Basic realm=\"/a  X-Evil: 1\""));
+}
+
+#[test]
 fn a_refusal_is_held_back_and_nothing_else_is() {
     both(|kind| {
         let server = start(kind, "ann:{PLAIN}a\n");
