@@ -1,6 +1,6 @@
 //! Passwords as a file of users keeps them: `name:hash`, in the forms of crypt(3) and of RFC 2307.
 //!
-//! Knows nothing of requests. [`UserFile`] is a file that was read, [`Hash`] one password in it, [`Passwords`] what
+//! Knows nothing of requests. [`UserFile`] is a file that was read, [`struct@Hash`] one password in it, [`Passwords`] what
 //! looks files up and checks passwords for everybody, slow ones on threads of their own.
 
 mod alphabet;
