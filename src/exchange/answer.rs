@@ -243,5 +243,8 @@ impl Exchange<'_> {
     pub fn set_root(&mut self) {
         let root: &Arc<Root> = &self.settings.files.root;
         self.request.root = Some(root.clone());
+        let tokens = &self.settings.tokens;
+        self.request.shows_tokens = tokens.shown;
+        self.request.spellings.clone_from(&tokens.spellings);
     }
 }

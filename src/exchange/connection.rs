@@ -274,6 +274,7 @@ impl Serving {
 
     fn report(&self, settings: &Settings, request: &Request, message: impl Display) {
         self.note(|| Event::Told(Level::Info, message.to_string()));
+        settings.tokens.hide(request);
         report(&settings.error_log, Level::Info, request, message);
     }
 
@@ -288,6 +289,7 @@ impl Serving {
         if settings.log.logs.is_empty() || self.worker.recorder.is_some() {
             return;
         }
+        settings.tokens.hide(request);
         let mut line = self.worker.buffer();
         live.logs.write(&settings.log, request, &mut line);
         self.worker.give_back_buffer(line);

@@ -101,6 +101,10 @@ impl<'c> Exchange<'c> {
         let start = out.len();
         self.request_uri(destination, out);
         escape::keep_one_word(out, start);
+        let tokens = &self.settings.tokens;
+        if let Some(taken) = tokens.taken(self.request) {
+            taken.from_target(out, start);
+        }
         self.request.upstream.uri.clear();
         self.request.upstream.uri.extend_from_slice(&out[start..]);
         out.extend_from_slice(match proxy.http_version.value {
@@ -110,6 +114,10 @@ impl<'c> Exchange<'c> {
         let start = out.len();
         let framing = if proxy.pass_body { self.body.framing() } else { self.unpassed_framing() };
         proxy.request_headers.write(self.request, framing, proxy.pass_headers.value, out);
+        // A line may have used the one among the subprotocols just now.
+        if let Some(taken) = tokens.taken(self.request) {
+            taken.from_lines(out, start);
+        }
         let upgrade = proxy.request_headers.may_ask_for_upgrade() && self.asks_for_upgrade(&out[start..]);
         out.extend_from_slice(b"\r\n");
         upgrade

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::features::error_log::Level;
+use crate::features::tokens;
 use crate::http1::write_field;
 use crate::hub::{self, EchoLimits, MAX_MESSAGE};
 use crate::limits::Counted;
@@ -34,9 +35,8 @@ impl Exchange<'_> {
         write_field(b"Upgrade", b"websocket", &mut out);
         write_field(b"Sec-WebSocket-Accept", &wish.accept_key(), &mut out);
         // A client that offers protocols wants one of them; an echo speaks any.
-        let allowed = self.settings.websocket.protocols.as_ref();
-        let spoken = wish.protocols().find(|name| allowed.is_none_or(|allowed| allowed.allow(name)));
-        if let Some(protocol) = spoken {
+        let allowed = self.settings.websocket.protocols.as_deref();
+        if let Some(protocol) = tokens::spoken_here(self.request, allowed) {
             write_field(b"Sec-WebSocket-Protocol", protocol, &mut out);
         }
         head::end(self.request, self.settings, 101, &mut out);

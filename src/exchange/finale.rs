@@ -116,6 +116,7 @@ impl Late {
 impl Finale {
     /// Takes from a request whatever its log lines need.
     pub fn new(live: &Live, request: &Request, settings: &Settings) -> Finale {
+        settings.tokens.hide(request);
         let logs = settings.log.logs.clone();
         let wanted = logs.iter().enumerate().filter(|(_, log)| is_wanted(log, request));
         let lines = wanted.map(|(at, log)| Line::new(at, log, request)).collect();

@@ -366,6 +366,10 @@ impl<'c> Exchange<'c> {
 
     pub fn report(&self, level: Level, message: std::fmt::Arguments) {
         self.note(|_| Event::Told(level, message.to_string()));
+        if level < self.settings.error_log.lowest {
+            return;
+        }
+        self.settings.tokens.hide(self.request);
         report(&self.settings.error_log, level, self.request, message);
     }
 }

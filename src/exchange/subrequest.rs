@@ -86,6 +86,8 @@ impl Exchange<'_> {
         keep: Keep,
         then: impl FnOnce(&Subanswer<'_>) -> T,
     ) -> Result<T, Reply> {
+        // Its own location need not know what is one.
+        self.settings.tokens.hide(self.request);
         let mut request = self.worker.request(self.live);
         request.become_sub(self.request, path);
         self.request.exchange_values(&mut request);

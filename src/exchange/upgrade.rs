@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::features::error_log::Level;
-use crate::http1::{Known, Version, connection};
+use crate::features::tokens;
+use crate::http1::{Known, Version, connection, write_field};
 use crate::limits::Counted;
 use crate::net::Stream;
 use crate::tunnel::{Closing, Opened, Owner, Rules};
@@ -119,10 +120,16 @@ impl Exchange<'_> {
         self.begin(&begin);
         let mut out = std::mem::take(&mut self.request.reply.head);
         if let Some(protocol) = answer.headers.first(Known::Upgrade) {
-            crate::http1::write_field(b"Upgrade", protocol, &mut out);
+            write_field(b"Upgrade", protocol, &mut out);
         }
         let is_hidden = |known: Known, name: &[u8]| settings.proxy.unwanted.has(known, name);
         self.answer_headers(&answer.headers, asked, &is_hidden, &mut out);
+        if !settings.tokens.passed && !answer.headers.contains(Known::SecWebSocketProtocol) {
+            let protocols = settings.websocket.protocols.as_deref();
+            if let Some(protocol) = tokens::instead_of_token(self.request, protocols) {
+                write_field(b"Sec-WebSocket-Protocol", protocol, &mut out);
+            }
+        }
         self.request.upstream.head = answer;
         super::head::end(self.request, &settings, 101, &mut out);
         self.request.reply.head = out;

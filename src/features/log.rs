@@ -127,9 +127,7 @@ impl LogFormat {
             }
             return;
         }
-        if request.hides() {
-            request.mask(out, start);
-        }
+        request.mask(out, start);
         if out[start..].iter().any(|byte| self.escape.escapes(*byte)) {
             let value = out.split_off(start);
             self.escape.write(&value, out);

@@ -29,6 +29,7 @@ pub mod proxy;
 pub mod realip;
 pub mod resolver;
 pub mod rewrite;
+pub mod tokens;
 pub mod upstream;
 pub mod variables;
 pub mod websocket;
@@ -66,6 +67,7 @@ pub static REGISTER: &[&dyn Rows] = &[
     &resolver::FEATURE,
     &health::FEATURE,
     &websocket::FEATURE,
+    &tokens::FEATURE,
 ];
 
 /// What one block says, feature by feature, with nothing for silence.
@@ -93,6 +95,7 @@ pub struct Written {
     pub proxy: proxy::Written,
     pub realip: realip::Written,
     pub resolver: resolver::Written,
+    pub tokens: tokens::Written,
     pub upstream: upstream::Written,
     pub websocket: websocket::Written,
 }
@@ -116,6 +119,7 @@ pub struct Settings {
     pub proxy: proxy::Settings,
     pub realip: realip::Settings,
     pub resolver: resolver::Settings,
+    pub tokens: tokens::Settings,
     pub websocket: websocket::Settings,
     /// What tunnels keep to; one for all blocks that ask for the same.
     pub tunnel: Arc<Rules>,
@@ -146,6 +150,7 @@ impl Settings {
             proxy,
             realip: written.realip.over(&outer.realip),
             resolver: written.resolver.over(&outer.resolver),
+            tokens: written.tokens.over(&outer.tokens),
             websocket,
             tunnel: if rules == *outer.tunnel { outer.tunnel.clone() } else { Arc::new(rules) },
         }

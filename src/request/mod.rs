@@ -12,7 +12,7 @@ mod secrets;
 mod template;
 mod variable;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,7 @@ use crate::http1::{Method, RequestHead, ResponseHead, Target};
 use crate::jwt::Token;
 use crate::net::{Address, ProxyHeader, now};
 use crate::websocket::handshake::Wish;
+use crate::websocket::offered::Spellings;
 
 pub use limited::{LimitStatus, Limited};
 pub use pattern::{Captures, Pattern, PatternError};
@@ -74,6 +75,12 @@ pub struct Request {
     /// When the token that lets it in has run out, since the Unix epoch, with all leeway there is: its socket
     /// ends then.
     pub token_expires: Option<Duration>,
+    /// How tokens are spelt among subprotocols where it is; `None` is as everybody spells them.
+    pub spellings: Option<Arc<Spellings>>,
+    /// The token that stands there has been used.
+    pub protocol_token: Cell<bool>,
+    /// Logs show tokens where it is.
+    pub shows_tokens: bool,
     /// What logs do not show.
     secrets: RefCell<Secrets>,
     /// The token that has let it in: `auth_jwt`.
@@ -256,6 +263,9 @@ impl Request {
             pipelined: false,
             limited: Limited::default(),
             token_expires: None,
+            spellings: None,
+            protocol_token: Cell::new(false),
+            shows_tokens: false,
             secrets: RefCell::default(),
             jwt: None,
         }
@@ -288,6 +298,9 @@ impl Request {
         self.pipelined = false;
         self.limited.forget();
         self.token_expires = None;
+        self.spellings = None;
+        self.protocol_token.set(false);
+        self.shows_tokens = false;
         self.secrets.get_mut().clear();
         self.jwt = None;
     }
@@ -319,6 +332,7 @@ impl Request {
         std::mem::swap(&mut self.limited, &mut other.limited);
         std::mem::swap(&mut self.secrets, &mut other.secrets);
         std::mem::swap(&mut self.jwt, &mut other.jwt);
+        std::mem::swap(&mut self.protocol_token, &mut other.protocol_token);
     }
 
     /// These bytes were used as a token: logs show `***` in their place from now on.
@@ -328,12 +342,14 @@ impl Request {
 
     /// Whether there is anything that logs must not show.
     pub fn hides(&self) -> bool {
-        !self.secrets.borrow().is_empty()
+        !self.shows_tokens && !self.secrets.borrow().is_empty()
     }
 
     /// Masks what logs must not show in `text` from `start` on.
     pub fn mask(&self, text: &mut Vec<u8>, start: usize) {
-        self.secrets.borrow().mask(text, start);
+        if self.hides() {
+            self.secrets.borrow().mask(text, start);
+        }
     }
 
     /// The socket that comes of it is to end then, since the Unix epoch, or before that if a token says so that

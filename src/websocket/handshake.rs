@@ -5,6 +5,8 @@ use std::fmt;
 use data_encoding::BASE64;
 use sha1::{Digest, Sha1};
 
+use super::offered::elements;
+
 /// RFC 6455 section 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -280,11 +282,6 @@ impl<'a> Line<'a> {
             _ => Line::Repeated,
         };
     }
-}
-
-/// The members of a comma-separated list; empty ones do not count (RFC 9110 section 5.6.1).
-fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
 /// The value, if it is base64 of 16 bytes. The last digit carries four bits too many, which some clients do

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::features::error_log::Level;
+use crate::features::tokens;
 use crate::http1::{Headers, Known};
 
 use super::super::answer::Reply;
@@ -74,6 +75,8 @@ impl Exchange<'_> {
         if wish.protocols().any(|offered| protocols.allow(offered)) {
             return true;
         }
+        // Nobody may have asked for the token that stands there.
+        tokens::hide_offered(self.request);
         let offered = Offered(&self.request.head.headers);
         let message = format_args!(
             "WebSocket {offered} forbidden by websocket_protocols: allowed are {protocols}, {}",

@@ -20,7 +20,7 @@ use crate::tunnel::{Limit, MaxSize, Rate, Sides};
 use super::{Call, Feature, Row, Set};
 
 pub use origins::Origins;
-pub use protocols::Protocols;
+pub use protocols::{Protocols, is_protocol_byte};
 pub use rules::rules;
 pub use variables::{ROWS as VARIABLES, is_told_at_the_end, needs_frames};
 

@@ -2,7 +2,7 @@
 //!
 //! A handshake that offers none of them is refused before the upstream is asked; one that offers nothing at
 //! all is, too, since it asks to speak something that has no name. What is offered beside an allowed
-//! name goes to the upstream untouched: clients put tokens there (`bearer.…`), which an upstream looks for.
+//! name goes to the upstream untouched, but for tokens that were used as such (`features/tokens`).
 //! That the upstream then chooses an allowed one is seen to when it has answered.
 
 use std::fmt;
@@ -48,7 +48,7 @@ pub fn read(call: &mut Call) -> Option<Option<Arc<Protocols>>> {
             call.say(finding.here("it allows any protocol and stands alone"));
             return None;
         }
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+        if name.is_empty() || !name.iter().all(|byte| is_protocol_byte(*byte)) {
             let message = format!("invalid protocol \"{}\"", call.text(at));
             let finding = Diagnostic::error("invalid-value", call.span(at), message)
                 .here("expected a name as in Sec-WebSocket-Protocol: letters, digits and !#$%&'*+-.^_`|~")
@@ -67,6 +67,6 @@ pub fn read(call: &mut Call) -> Option<Option<Arc<Protocols>>> {
 }
 
 /// A character of a token (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
+pub fn is_protocol_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

@@ -1,5 +1,6 @@
 //! Variables of our own: of a handshake, and of a tunnel that has ended.
 
+use crate::features::tokens;
 use crate::features::variables::seconds;
 use crate::request::{Request, Variable};
 
@@ -43,6 +44,8 @@ pub const ROWS: &[Variable] = &[
             switched && seconds(request.lasted(), out)
         },
     },
+    // The token among the subprotocols that the client offers.
+    Variable { name: "websocket_protocol_token", get: tokens::protocol_token },
     // From the 101 to the end, in seconds.
     later!("websocket_lifetime"),
     // Whole messages from and to the client.

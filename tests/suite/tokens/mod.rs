@@ -1,6 +1,8 @@
 //! Tokens: how long a socket outlives the one that let it in, where browsers put them, and what becomes of them.
 
 mod expiry;
+mod protocols;
+mod secrecy;
 
 use crate::support::{
     client::Client,
