@@ -96,10 +96,10 @@ impl Spellings {
 
     /// The longest prefix that an entry begins with, if there is anything behind it.
     fn prefix_of(&self, entry: &[u8]) -> Option<&[u8]> {
-        let begins = |prefix: &&Box<[u8]>| {
-            entry.len() > prefix.len() && entry[..prefix.len()].eq_ignore_ascii_case(prefix)
-        };
-        self.prefixes.iter().filter(begins).max_by_key(|prefix| prefix.len()).map(|prefix| &**prefix)
+        let prefixes = self.prefixes.iter().map(|prefix| &**prefix);
+        let begins =
+            |prefix: &&[u8]| entry.len() > prefix.len() && entry[..prefix.len()].eq_ignore_ascii_case(prefix);
+        prefixes.filter(begins).max_by_key(|prefix| prefix.len())
     }
 }
 
