@@ -132,11 +132,11 @@ impl Settings {
         let log = written.log.over(&outer.log);
         let websocket = written.websocket.over(&outer.websocket);
         let proxy = written.proxy.over(&outer.proxy, websocket.proxy, outer.websocket.proxy);
+        let auth_jwt = written.auth_jwt.over(&outer.auth_jwt);
         let rules = websocket::rules(&websocket, &proxy, &client, &log);
         Settings {
             access: written.access.over(&outer.access),
             auth_basic: written.auth_basic.over(&outer.auth_basic),
-            auth_jwt: written.auth_jwt.over(&outer.auth_jwt),
             auth_request: written.auth_request.over(&outer.auth_request),
             auth_require: written.auth_require.over(&outer.auth_require),
             error_log: written.error_log.over(&outer.error_log),
@@ -150,7 +150,8 @@ impl Settings {
             proxy,
             realip: written.realip.over(&outer.realip),
             resolver: written.resolver.over(&outer.resolver),
-            tokens: written.tokens.over(&outer.tokens),
+            tokens: written.tokens.over(&outer.tokens).with(auth_jwt.guard.as_deref()),
+            auth_jwt,
             websocket,
             tunnel: if rules == *outer.tunnel { outer.tunnel.clone() } else { Arc::new(rules) },
         }

@@ -10,9 +10,11 @@ mod taken;
 use std::sync::Arc;
 
 use crate::directive::Context;
+use crate::http1::Known;
 use crate::request::{Piece, Request, Source, Template, VariableId};
 use crate::websocket::offered::Spellings;
 
+use super::auth_jwt::Guard;
 use super::{Call, Feature, Row};
 
 pub use protocols::{hide_offered, instead_of_token, protocol_token, spoken_here};
@@ -66,6 +68,8 @@ pub struct Settings {
     named: Arc<[VariableId]>,
     /// The variables that hold them: the named, and that of `auth_jwt`.
     holders: Arc<[VariableId]>,
+    /// `auth_jwt` looks at `Authorization`.
+    bearer: bool,
 }
 
 impl Written {
@@ -76,15 +80,18 @@ impl Written {
             passed: self.passed.unwrap_or(outer.passed),
             spellings: self.spellings.clone().or_else(|| outer.spellings.clone()),
             holders: named.clone(),
+            bearer: false,
             named,
         }
     }
 }
 
 impl Settings {
-    /// With the variables of a `token=`, if there is one.
-    pub fn with(mut self, token: Option<&Template>) -> Settings {
-        let pieces = token.map_or(&[][..], Template::pieces);
+    /// With what `auth_jwt` looks at, if it is on.
+    pub fn with(mut self, guard: Option<&Guard>) -> Settings {
+        let Some(guard) = guard else { return self };
+        self.bearer = guard.token.is_none();
+        let pieces = guard.token.as_ref().map_or(&[][..], Template::pieces);
         let more = pieces.iter().filter_map(|piece| match piece {
             Piece::Variable(id) if !self.named.contains(id) => Some(*id),
             _ => None,
@@ -100,6 +107,10 @@ impl Settings {
     pub fn hide(&self, request: &Request) {
         if self.shown {
             return;
+        }
+        if self.bearer {
+            let sent = request.head.headers.all(Known::Authorization);
+            sent.filter_map(behind_scheme).take(MOST_VALUES).for_each(|token| request.hide(token));
         }
         for id in self.holders.iter() {
             match request.variables.source(*id) {
@@ -122,6 +133,12 @@ impl Settings {
             }
         }
     }
+}
+
+/// The token in an `Authorization`, whatever scheme stands before it.
+fn behind_scheme(value: &[u8]) -> Option<&[u8]> {
+    let blank = value.iter().position(|byte| *byte == b' ')?;
+    Some(value[blank..].trim_ascii())
 }
 
 fn tokens(written: &mut Written, call: &mut Call) {

@@ -1,6 +1,7 @@
 //! Tokens: how long a socket outlives the one that let it in, where browsers put them, and what becomes of them.
 
 mod expiry;
+mod jwt;
 mod protocols;
 mod secrecy;
 
