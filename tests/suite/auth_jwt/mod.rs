@@ -1,7 +1,9 @@
 //! `auth_jwt` and what goes with it, from outside. There is no NGINX Plus to stand beside: what is expected is
 //! what its documentation says (nginx.org/en/docs/http/ngx_http_auth_jwt_module.html), quoted where it decides.
 
+mod keys;
 mod saying;
+mod urls;
 
 use std::time::SystemTime;
 
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{
     client::Client,
     message::Message,
-    origin::{Answer, Origin},
+    origin::{Answer, Origin, Then},
     server::{Kind, Place, Server},
 };
 
@@ -85,6 +87,30 @@ impl Scene {
     fn log(&self) -> String {
         self.server.place.read("error.log")
     }
+}
+
+/// A set of keys as an upstream answers with it.
+fn keys_answer(kids: &[&str]) -> Answer {
+    Answer::text(&jwks(kids))
+}
+
+/// What an endpoint for keys may do wrong, and what is said of it. None of it takes long.
+fn misbehaviours() -> Vec<(Answer, &'static str)> {
+    let large =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: 10485760\r\n\r\n{}", " ".repeat(10 * 1024 * 1024));
+    let endless = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", " ".repeat(10 * 1024 * 1024));
+    let none_fits = json!({ "keys": [{ "kty": "RSA", "n": "AQAB", "e": "AQAB" }, { "kty": 7 }] }).to_string();
+    vec![
+        (Answer::text("<html>Welcome</html>"), "it is not JSON"),
+        (Answer::text("{\"keys\": \"none\"}"), "it is no JWK Set"),
+        (Answer::text("[]"), "it is not a JSON object"),
+        (Answer::text(""), "it is not JSON"),
+        (Answer::text(&none_fits), "none of its keys can be used"),
+        (Answer::new(large).then(Then::Close), "more than 1048576 bytes"),
+        (Answer::new(endless).then(Then::Close), "more than 1048576 bytes"),
+        (Answer::new("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), "it was answered 404"),
+        (Answer::new("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), "it was answered 500"),
+    ]
 }
 
 fn bearer(token: &str) -> String {

@@ -108,6 +108,11 @@ impl Origin {
         &self.address
     }
 
+    /// Answers every request like this from now on.
+    pub fn say(&self, answer: Answer) {
+        *self.shared.script.lock().unwrap() = VecDeque::from([answer]);
+    }
+
     /// What has come so far, in order of arrival.
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap().clone()

@@ -12,12 +12,14 @@
 //! | `@CASE@` | the directory of the test's fixture |
 
 use std::{
-    cell::RefCell,
     fs,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -46,7 +48,7 @@ pub struct Place {
     names: Vec<(String, String)>,
     directory: tempfile::TempDir,
     /// Everything written here as it was before placeholders were replaced.
-    written: RefCell<String>,
+    written: Mutex<String>,
     /// Keeps the port of `@REFUSED@` from being anybody's: bound, never listening.
     _refused: socket2::Socket,
 }
@@ -62,8 +64,7 @@ impl Place {
     pub fn new() -> Place {
         let directory = tempfile::Builder::new().prefix("wsproxy-").tempdir().expect("a temporary directory");
         let (refused, refused_port) = closed_port();
-        let mut place =
-            Place { names: Vec::new(), directory, written: RefCell::default(), _refused: refused };
+        let mut place = Place { names: Vec::new(), directory, written: Mutex::default(), _refused: refused };
         place.name("REFUSED", format!("127.0.0.1:{refused_port}"));
         for name in ["LISTEN", "LISTEN2", "UPSTREAM1", "UPSTREAM2", "UPSTREAM3"] {
             let socket = place.path(&name.to_lowercase());
@@ -129,13 +130,13 @@ impl Place {
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, self.fill(text)).expect("writing into a temporary directory");
-        self.written.borrow_mut().push_str(text);
+        self.written.lock().unwrap().push_str(text);
         path
     }
 
     /// Where the configuration written here listens.
     fn listeners(&self) -> Vec<Address> {
-        let written = self.written.borrow();
+        let written = self.written.lock().unwrap();
         let used = LISTENERS.iter().filter(|(name, also)| written.contains(name) || written.contains(also));
         used.map(|(name, _)| self.address(name.trim_matches('@'))).collect()
     }
