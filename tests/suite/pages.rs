@@ -88,6 +88,26 @@ fn what_the_page_about_upstreams_shows_can_be_written() {
     }
 }
 
+/// Every example of the page about tokens, and every directive is on it.
+#[test]
+fn what_the_page_about_tokens_shows_can_be_written() {
+    let shown = page("docs/tokens.md");
+    let mut looked_at = 0;
+    for (kind, before, after) in [("http", "", ""), ("server", "server { listen 8080;", "}")] {
+        for lines in lines_for(&shown, kind) {
+            let chat = "upstream chat { server 127.0.0.1:3001; }";
+            can_be_written(&format!("events {{ }}\nhttp {{ {chat}\n{before}\n{lines}\n{after} }}\n"));
+            looked_at += 1;
+        }
+    }
+    assert_eq!(looked_at, shown.matches("```nginx").count(), "a block that is of no kind");
+    let table = page("grammar/directives.tsv");
+    let names = table.lines().filter_map(|line| line.split('\t').next());
+    for name in names.filter(|name| name.starts_with("auth_jwt") || *name == "auth_require") {
+        assert!(shown.contains(&format!("| `{name} ")), "nothing about {name}");
+    }
+}
+
 /// `check` has nothing to say about this configuration, and all of it is served.
 fn can_be_written(text: &str) {
     let place = Place::new();
