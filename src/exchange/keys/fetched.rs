@@ -109,13 +109,13 @@ impl Fetched {
             if let Some(got) = self.held(&state) {
                 return Ok(got);
             }
-            if state.under_way.is_none() {
+            if !state.is_awaited() {
                 if let Some((why, _)) = state.failed.as_ref().filter(|(_, at)| at.elapsed() < FAILED_LATELY) {
                     return Err(why.clone());
                 }
                 state.due = now();
-                hurry.notify_one();
             }
+            hurry.notify_one();
             self.ended.subscribe()
         };
         let waited = timeout(PATIENCE, ended.changed()).await;
@@ -135,15 +135,15 @@ impl Fetched {
             if let Some(got) = self.held(&state).filter(|got| got.began > than) {
                 return Some(got);
             }
-            if state.under_way.is_none() {
+            if !state.is_awaited() {
                 let moment = now();
                 if state.anew.is_some_and(|anew| moment.duration_since(anew) < ANEW) {
                     return None;
                 }
                 state.anew = Some(moment);
                 state.due = moment;
-                hurry.notify_one();
             }
+            hurry.notify_one();
             self.ended.subscribe()
         };
         timeout(PATIENCE, ended.changed()).await.ok()?.ok()?;
@@ -153,6 +153,13 @@ impl Fetched {
     /// Keys that are not too old: they are fetched again long before, so these have outlived a failure or two.
     fn held(&self, state: &State) -> Option<Got> {
         state.keys.as_ref().filter(|got| got.began.elapsed() < self.holds * 2).cloned()
+    }
+}
+
+impl State {
+    /// A fetch is under way, or about to begin.
+    fn is_awaited(&self) -> bool {
+        self.under_way.is_some() || self.due <= now()
     }
 }
 
@@ -284,6 +291,22 @@ mod tests {
             assert!(fetched.newer(now(), &hurry).await.is_none(), "too early");
             advance(ANEW).await;
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fetch_that_was_hurried_and_has_not_begun_is_waited_for() {
+        let (fetched, hurry) = (fetched(), Arc::new(Notify::new()));
+        fly(&fetched, set("one"));
+        let had = now();
+        let ask = || {
+            let (asks, wakes) = (fetched.clone(), hurry.clone());
+            tokio::spawn(async move { asks.newer(had, &wakes).await.is_some() })
+        };
+        let (first, second) = (ask(), ask());
+        tokio::task::yield_now().await;
+        advance(Duration::from_millis(1)).await;
+        fly(&fetched, set("two"));
+        assert!(first.await.unwrap() && second.await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
