@@ -239,12 +239,13 @@ impl Exchange<'_> {
         self.request.head.version() > Version::Http09 && (names(b"MSIE ") || names(b"Chrome/"))
     }
 
-    /// Where files are for the location that holds now.
+    /// Where files are for the location that holds now, and which pages may lead to it.
     pub fn set_root(&mut self) {
         let root: &Arc<Root> = &self.settings.files.root;
         self.request.root = Some(root.clone());
         let tokens = &self.settings.tokens;
         self.request.shows_tokens = tokens.shown;
         self.request.spellings.clone_from(&tokens.spellings);
+        self.request.referers = self.settings.referer.judge();
     }
 }

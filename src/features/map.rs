@@ -168,7 +168,7 @@ impl Reading {
             text => text,
         };
         let key = text.to_ascii_lowercase();
-        if self.map.hostnames && !super::checked::is_host(&key) {
+        if self.map.hostnames && !super::referer::is_host(&key) {
             let message = format!("invalid hostname or wildcard \"{}\"", line.name.value);
             return call.say(Diagnostic::error("invalid-value", span, message));
         }

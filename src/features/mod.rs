@@ -27,6 +27,7 @@ pub mod log;
 pub mod map;
 pub mod proxy;
 pub mod realip;
+pub mod referer;
 pub mod resolver;
 pub mod rewrite;
 pub mod tokens;
@@ -63,6 +64,7 @@ pub static REGISTER: &[&dyn Rows] = &[
     &auth_request::FEATURE,
     &auth_require::FEATURE,
     &proxy::FEATURE,
+    &referer::FEATURE,
     &upstream::FEATURE,
     &resolver::FEATURE,
     &health::FEATURE,
@@ -94,6 +96,7 @@ pub struct Written {
     pub log: log::Written,
     pub proxy: proxy::Written,
     pub realip: realip::Written,
+    pub referer: referer::Written,
     pub resolver: resolver::Written,
     pub tokens: tokens::Written,
     pub upstream: upstream::Written,
@@ -118,6 +121,7 @@ pub struct Settings {
     pub log: log::Settings,
     pub proxy: proxy::Settings,
     pub realip: realip::Settings,
+    pub referer: referer::Settings,
     pub resolver: resolver::Settings,
     pub tokens: tokens::Settings,
     pub websocket: websocket::Settings,
@@ -149,6 +153,7 @@ impl Settings {
             log,
             proxy,
             realip: written.realip.over(&outer.realip),
+            referer: written.referer.over(&outer.referer),
             resolver: written.resolver.over(&outer.resolver),
             tokens: written.tokens.over(&outer.tokens).with(auth_jwt.guard.as_deref()),
             auth_jwt,
@@ -167,6 +172,7 @@ pub fn variables() -> impl Iterator<Item = &'static crate::request::Variable> {
         limit_req::VARIABLES,
         proxy::VARIABLES,
         realip::VARIABLES,
+        referer::VARIABLES,
         upstream::VARIABLES,
         websocket::VARIABLES,
     ]

@@ -98,6 +98,7 @@ impl Assembly<'_> {
             if own.listens.is_empty() {
                 own.listens.push(own.default_listen(server.span, self.tree.sources.place(server.span)));
             }
+            server.written.referer.answers_for(&own.names);
             let name = own.names[0].0.text();
             let mark = Mark::of_server(&own.listens, &own.names, server.text);
             self.server(server, &settings, Arc::from(name), mark);

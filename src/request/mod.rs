@@ -50,6 +50,8 @@ pub struct Request {
     pub server_name: Arc<[u8]>,
     /// `$document_root` before its variables are filled in, and whether it is an `alias`.
     pub root: Option<Arc<Root>>,
+    /// Who says whether its `Referer` is invalid: `$invalid_referer`.
+    pub referers: Option<Arc<dyn Compute>>,
     /// `$remote_user` and the like come from headers; these are set by features.
     pub variables: Arc<Variables>,
     /// What `set`, `map` and named captures have given the variables with a slot.
@@ -249,6 +251,7 @@ impl Request {
             sub: false,
             server_name: Arc::from(&b""[..]),
             root: None,
+            referers: None,
             variables,
             values: RefCell::default(),
             captures: RefCell::default(),
@@ -279,6 +282,7 @@ impl Request {
         self.internal = false;
         self.sub = false;
         self.root = None;
+        self.referers = None;
         if !Arc::ptr_eq(&self.variables, variables) {
             self.variables = variables.clone();
             self.values.get_mut().clear();

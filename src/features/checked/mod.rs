@@ -48,7 +48,6 @@ use crate::source::Span;
 use crate::syntax::{Directive, NodeId, Tree};
 
 pub use hosts::{Host, hosts};
-pub use referer::is_host;
 
 use super::zones::PAGE;
 use super::{Build, Call};
@@ -75,7 +74,6 @@ static REGISTER: &[&[Check]] = &[
     links::CHECKS,
     mail::CHECKS,
     process::CHECKS,
-    referer::CHECKS,
     resolver::CHECKS,
     split_clients::CHECKS,
     ssl::CHECKS,

@@ -1,42 +1,13 @@
-//! `valid_referers`: `ngx_http_valid_referers`.
+//! `valid_referers`, where all lines of a block are known: `ngx_http_referer_merge_conf`.
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
-use crate::syntax::Word;
+use crate::features::referer::{is_taken_by, split};
+use crate::syntax::{NodeId, Word};
 
-use super::{Build, Call, Check, Whole};
+use super::{Build, Whole};
 
-pub const CHECKS: &[Check] = &[Check { name: "valid_referers", contexts: Context::IN_HTTP, check }];
-
-fn check(call: &mut Call) {
-    let words = call.earlier().flat_map(|line| &line.args);
-    let mut names: Vec<Vec<u8>> = words.map(|word| host_part(&word.value)).collect();
-    for at in 0..call.args().len() {
-        let word = call.arg(at);
-        match word {
-            b"" => call.error(at, "invalid-value", "invalid referer \"\""),
-            b"none" | b"blocked" | b"server_names" => {}
-            b"~" => call.error(at, "invalid-regex", "empty regex in \"~\""),
-            [b'~', pattern @ ..] => {
-                let span = call.span(at);
-                call.pattern(pattern, true, span);
-            }
-            _ => {
-                let name = host_part(word);
-                host(call, at, &name, &names);
-                names.push(name);
-            }
-        }
-    }
-}
-
-/// A referer without the path that may follow its host.
-fn host_part(word: &[u8]) -> Vec<u8> {
-    let end = word.iter().position(|byte| *byte == b'/').unwrap_or(word.len());
-    word[..end].to_ascii_lowercase()
-}
-
-/// `none` and `blocked` beside nothing that is valid.
+/// `none` and `blocked` beside nothing that is valid, and names of the server that are named once more.
 pub fn afterwards(whole: &Whole, build: &mut Build) {
     for block in whole.within(Context::SERVER.or(Context::LOCATION)) {
         let lines = whole.tree.items(block).filter(|line| line.is("valid_referers"));
@@ -51,41 +22,35 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
                 .diagnostics
                 .push(finding.help("add \"server_names\" or the name of a host; a pattern is not enough"));
         }
+        if let Some(all) = words.iter().find(|word| word.value == "server_names") {
+            build.diagnostics.extend(named_twice(whole, block, all, &words));
+        }
     }
 }
 
-fn host(call: &mut Call, at: usize, name: &[u8], names: &[Vec<u8>]) {
-    let shown = String::from_utf8_lossy(name).into_owned();
-    if !is_host(name) {
-        let message = format!("invalid hostname or wildcard \"{shown}\"");
-        let finding = Diagnostic::error("invalid-value", call.span(at), message);
-        return call.say(finding.help("a \"*\" may only be the first or the last part of a name"));
+/// A host that `server_names` stands for and that is there already.
+fn named_twice(whole: &Whole, block: Option<NodeId>, all: &Word, words: &[&Word]) -> Option<Diagnostic> {
+    let is_host = |word: &&Word| !word.value.starts_with(b"~");
+    let hosts = words.iter().copied().filter(is_host).map(|word| (split(&word.value).0, word));
+    let mut hosts: Vec<_> = hosts.collect();
+    for word in server_names(whole, block).into_iter().filter(is_host) {
+        let name = word.value.to_ascii_lowercase();
+        if let Some((_, other)) = hosts.iter().find(|(other, _)| is_taken_by(&name, other)) {
+            let message = format!("conflicting parameter \"{}\"", word.value);
+            let finding = Diagnostic::error("duplicate-value", all.span, message);
+            let finding = finding.here("stands for a name that is there already").also(other.span, "here");
+            return Some(finding.help("a host may be named once: leave it out beside \"server_names\""));
+        }
+        hosts.push((name, word));
     }
-    if names.iter().any(|other| other == name) {
-        call.error(at, "duplicate-value", format!("conflicting parameter \"{shown}\""));
-    }
+    None
 }
 
-/// A name, or one that begins with `*.` or `.`, or ends with `.*` (`ngx_hash_add_key`).
-pub fn is_host(name: &[u8]) -> bool {
-    let stars = name.iter().filter(|byte| **byte == b'*').count();
-    let dots = name.windows(2).any(|pair| pair == b"..");
-    if stars > 1 || dots || name.contains(&0) {
-        return false;
+/// The words of `server_name` in the server around a block.
+fn server_names<'a>(whole: &Whole<'a>, block: Option<NodeId>) -> Vec<&'a Word> {
+    let mut server = block;
+    while let Some(id) = server.filter(|id| !whole.tree.get(*id).is("server")) {
+        server = whole.tree.block_of(id);
     }
-    stars == 0 || name.len() > 2 && (name.starts_with(b"*.") || name.ends_with(b".*"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_is_a_whole_part_at_an_end() {
-        assert!(is_host(b"www.example.com") && is_host(b"*.example.com") && is_host(b"www.example.*"));
-        assert!(is_host(b".example.com") && is_host(b""));
-        assert!(
-            !is_host(b"*") && !is_host(b"w*.example.com") && !is_host(b"*.example.*") && !is_host(b"a..b")
-        );
-    }
+    whole.tree.items(server).filter(|line| line.is("server_name")).flat_map(|line| &line.args).collect()
 }

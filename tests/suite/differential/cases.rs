@@ -134,6 +134,8 @@ cases! {
     realip_locations
     realip_recursive
     realip_remembered
+    referer_forms
+    referer_server_names
     recursive_error_pages
     redirect_port
     request_bodies_unread
