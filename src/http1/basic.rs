@@ -45,7 +45,27 @@ static LENIENT: LazyLock<Option<Encoding>> = LazyLock::new(|| {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// Whatever is sent, it names somebody or nobody, and what names somebody is read as it was written.
+        #[test]
+        fn nothing_that_is_sent_is_too_much(value in proptest::collection::vec(any::<u8>(), 0..60), basic: bool) {
+            let start: &[u8] = if basic { b"Basic " } else { b"" };
+            if let Some(found) = Credentials::read(&[start, &value].concat()) {
+                prop_assert!(!found.user().is_empty() && !found.user().contains(&b':'));
+            }
+            let written = format!("Basic {}", data_encoding::BASE64.encode(&value));
+            let parts = value.iter().position(|byte| *byte == b':').filter(|colon| *colon > 0);
+            let read = Credentials::read(written.as_bytes());
+            prop_assert_eq!(read.is_some(), parts.is_some());
+            if let (Some(colon), Some(read)) = (parts, read) {
+                prop_assert_eq!((read.user(), read.password()), (&value[..colon], &value[colon + 1..]));
+            }
+        }
+    }
 
     #[test]
     fn credentials_are_read_as_nginx_reads_them() {

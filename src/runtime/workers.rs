@@ -107,6 +107,8 @@ fn run(
                 tokio::task::spawn_local(serve_tunnels(worker.clone(), tunnels));
                 work(worker, orders).await;
             });
+            // A password that is still being checked is nobody's any more.
+            runtime.shutdown_background();
         }
         Err(error) => {
             let _ = started.send(Err(error));

@@ -216,6 +216,20 @@ fn who_guesses_slow_passwords_keeps_nobody_else_waiting() {
 }
 
 #[test]
+fn a_check_that_nobody_waits_for_does_not_hold_up_the_end() {
+    let place = Place::new();
+    // A minute's work, as it came out of nobody's password.
+    place.write("users", &format!("ann:{}\n", SLOW.replace("$12$", "$22$")));
+    place.write("quick", "quick\n");
+    let mut server = Server::start(Kind::Wsproxy, place, SITE);
+    let mut client = Client::connect(&server.address("LISTEN"));
+    client.send(request("/file", "ann:guess"));
+    assert_eq!(ask(&server, "/quick", ""), 200);
+    drop(client);
+    server.quit().expect("it ends");
+}
+
+#[test]
 fn addresses_of_both_families_are_told_apart() {
     const SITE: &str = "
     server {

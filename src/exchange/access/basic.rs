@@ -35,7 +35,8 @@ impl Exchange<'_> {
             _ => {
                 let mut path = self.worker.buffer();
                 user_file.render(self.request, &mut path);
-                let opinion = self.credentials_opinion(&path).await;
+                // Boxed, so that no request is larger for it that shows no password.
+                let opinion = Box::pin(self.credentials_opinion(&path)).await;
                 self.worker.give_back_buffer(path);
                 opinion?
             }
