@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wsproxy::directive::Context;
-use wsproxy::features::Options;
+use wsproxy::features::error_log::Level;
+use wsproxy::features::{Options, limit_conn, limit_req};
 use wsproxy::model::{self, Model};
 use wsproxy::source::{Memory, Place};
 use wsproxy::syntax::load_text;
@@ -107,6 +108,41 @@ fn silence_is_the_default_everywhere() {
     let shared = &model.http.settings.tunnel;
     assert_eq!(**shared, Rules::default());
     assert!(model.http.locations.iter().all(|location| Arc::ptr_eq(&location.settings.tunnel, shared)));
+}
+
+/// Rates and bursts in thousandths; lines replace those of the block around, what is beside them does not.
+#[test]
+fn limits_are_read_as_nginx_reads_them() {
+    let text = "events { } http {
+        limit_req_zone $uri zone=minutes:32k rate=100r/m; limit_req_zone $uri zone=plain:32k rate=7;
+        limit_req_zone $uri zone=synced:32k rate=2r/s sync; limit_conn_zone $uri zone=open:32k;
+        limit_req zone=minutes burst=5 delay=2; limit_req zone=plain delay=1 nodelay;
+        limit_req_status 429; limit_req_log_level notice; limit_conn open 7;
+        server { location /a { limit_req zone=plain; limit_conn_status 430; } location /b { } } }";
+    let files = Memory::default();
+    let (tree, _) = load_text("nginx.conf", text.into(), Path::new("/"), &files);
+    let options =
+        Options { prefix: "/".into(), conf_prefix: "/".into(), context: Context::MAIN, fragment: false };
+    let (model, found) = model::read(&tree, &files, &options);
+    let said: Vec<&str> = found.iter().map(|found| &found.message[..]).collect();
+    assert_eq!(said, ["\"sync\" of \"limit_req_zone\" is not served by wsproxy"]);
+    let rates: Vec<(&[u8], i64)> =
+        model.http.limit_req.iter().map(|zone| (&zone.keyed.name[..], zone.rate)).collect();
+    assert_eq!(rates, [(&b"minutes"[..], 1666), (b"plain", 7000), (b"synced", 2000)]);
+
+    let of = |name: &[u8]| {
+        let location = model.http.locations.iter().find(|location| *location.name == *name).unwrap();
+        (location.settings.limit_req.clone(), location.settings.limit_conn.clone())
+    };
+    let (outer, outer_open) = of(b"/b");
+    let limit = |zone, burst, delay| limit_req::Limit { zone, burst, delay };
+    assert_eq!(outer.limits[..], [limit(0, 5000, 2000), limit(1, 0, i64::MAX)]);
+    let (inner, inner_open) = of(b"/a");
+    assert_eq!(inner.limits[..], [limit(1, 0, 0)]);
+    assert_eq!((inner.status, inner.log_level, inner.delay_log_level()), (429, Level::Notice, Level::Info));
+    assert_eq!(outer_open.limits[..], [limit_conn::Limit { zone: 0, most: 7 }]);
+    assert_eq!(outer_open.limits, inner_open.limits);
+    assert_eq!((outer_open.status, inner_open.status), (503, 430));
 }
 
 /// A configuration that was written for nginx may call its own variables as ours are called.

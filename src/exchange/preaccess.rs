@@ -161,9 +161,10 @@ impl Exchange<'_> {
     /// Whether a key is one: an empty one stands for whoever is not limited.
     fn counts(&self, zone: &Keyed, key: &[u8], longest: usize) -> bool {
         if key.len() > longest {
-            let (text, key) = (Shown(&zone.key_text), Shown(key));
+            // nginx shows the key itself, which may be a token.
+            let (text, length) = (Shown(&zone.key_text), key.len());
             let message =
-                format_args!("the value of the \"{text}\" key is more than {longest} bytes: \"{key}\"");
+                format_args!("the value of the \"{text}\" key is more than {longest} bytes: {length}");
             self.report(Level::Error, message);
         }
         (1..=longest).contains(&key.len())

@@ -46,6 +46,11 @@ fn count(ask: &Ask) -> u64 {
     told.recv().unwrap()
 }
 
+/// Zones for those tests that limit.
+const ZONES: &str =
+    "limit_req_zone $arg_k zone=rate:1m rate=1000000r/s; limit_req_zone $uri zone=uri:1m rate=1000000r/s;
+    limit_conn_zone $arg_k zone=open:1m; limit_conn_zone $uri zone=pages:1m;";
+
 /// Serves `locations` on this thread while `talk` runs on another.
 fn with_worker<T: Send + 'static>(
     folder: &Path,
@@ -54,7 +59,7 @@ fn with_worker<T: Send + 'static>(
 ) -> T {
     let listen = folder.join("listen");
     let text = format!(
-        "events {{}} http {{ access_log {}/access.log; upstream up {{ server unix:{}/up; }}
+        "events {{}} http {{ access_log {}/access.log; {ZONES} upstream up {{ server unix:{}/up; }}
             server {{ listen unix:{}; {locations} }} }}",
         folder.display(),
         folder.display(),
@@ -136,6 +141,19 @@ fn a_request_that_is_answered_here() {
     let here = "location / { add_header X-A $request_uri; return 200 hello; }";
     let request = b"GET /a/b?c=d HTTP/1.1\r\nHost: example.org\r\n\r\n";
     few(allocations_of(folder.path(), here, request, b"hello"));
+}
+
+#[test]
+fn a_request_that_is_limited() {
+    let folder = tempfile::tempdir().unwrap();
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello";
+    upstream(&folder.path().join("up"), answer);
+    let limited = "location / { limit_req zone=rate burst=9; limit_req zone=uri burst=9 nodelay;
+        limit_conn open 9; limit_conn pages 9; proxy_pass http://up; }";
+    // As long as an IPv6 address is in bytes: keys that are longer than 22 bytes cost an allocation each time
+    // that the first of a key comes, since what is not there is not kept.
+    let request = b"GET /page?k=0123456789abcdef HTTP/1.1\r\nHost: example.org\r\n\r\n";
+    few(allocations_of(folder.path(), limited, request, b"hello"));
 }
 
 /// The clock's texts are made anew once a second, which takes five, and the counting takes one; requests take none.

@@ -13,6 +13,7 @@ mod differential;
 mod handshakes;
 mod health;
 mod layers;
+mod limits;
 mod living;
 mod pages;
 mod proxies;
