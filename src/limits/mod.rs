@@ -1,7 +1,7 @@
 //! Counts by key, shared by all workers: how quickly requests come ([`Rates`]), and how many there are at
 //! once ([`Connections`]).
 //!
-//! A zone holds as many keys as nginx would have room for in one of its size ([`room`]), and takes no more
+//! A zone holds as many keys as nginx would have room for in one of its size (`room`), and takes no more
 //! memory than that. What a key is, what comes of a request that is one too many, and who asks is not known
 //! here. Start at [`judge`] and [`Connections::enter`].
 

@@ -108,9 +108,26 @@ fn what_the_page_about_tokens_shows_can_be_written() {
     }
 }
 
+/// What the page about access shows as whole lines of `http`, too.
+#[test]
+fn what_the_page_about_access_shows_can_be_written() {
+    let page = page("docs/access.md");
+    let blocks = lines_for(&page, "http");
+    assert!(blocks.len() >= 3);
+    for lines in blocks {
+        can_be_written(&format!(
+            "events {{ }}\nhttp {{\nupstream chat {{ server 127.0.0.1:3001; }}\n{lines}\n}}\n"
+        ));
+    }
+}
+
 /// `check` has nothing to say about this configuration, and all of it is served.
 fn can_be_written(text: &str) {
     let place = Place::new();
+    // What `auth_jwt_key_file` may name: the public key of RFC 7517, A.1.
+    let key = r#"{"keys":[{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+        "y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}"#;
+    place.write("jwks.json", key);
     let file = place.write("nginx.conf", text);
     let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
         .args(["check", "--deny", "warnings"])

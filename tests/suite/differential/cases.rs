@@ -79,6 +79,7 @@ cases! {
     keepalive_time
     large_headers
     limit_except
+    limit_behind_proxies
     limit_inside
     limit_keys
     limit_req

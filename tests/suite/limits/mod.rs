@@ -5,6 +5,7 @@ mod at_once;
 mod beside;
 mod full;
 mod reloads;
+mod users;
 mod waiting;
 
 use std::thread;
