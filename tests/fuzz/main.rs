@@ -1,4 +1,4 @@
-//! Fuzzing on the stable toolchain, a few seconds a target: the language, heads, chunks, tunnels, tokens.
+//! Fuzzing on the stable toolchain, a few seconds a target: the language, heads, chunks, tunnels, tokens, files of users.
 //!
 //! `FUZZ_SECONDS=600 FUZZ_SEED=$RANDOM cargo test --test fuzz` searches longer and elsewhere. What it
 //! finds goes into `fuzz/corpus/`, and is run by everybody from then on.
@@ -6,6 +6,7 @@
 mod engine;
 mod token;
 mod tunnel;
+mod users;
 
 use std::io;
 use std::path::{Path, PathBuf};
