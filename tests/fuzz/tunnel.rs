@@ -109,6 +109,9 @@ impl Play {
             let news = self.sides.each_ref().map(|side| std::mem::take(&mut side.0.borrow_mut().news));
             self.tunnel.client.heard(news[0][0], news[0][1], news[0][2]);
             self.tunnel.upstream.heard(news[1][0], news[1][1], news[1][2]);
+            if self.tunnel.wants_clock(self.now) {
+                self.tunnel.tell_clock(self.now, self.now + 1000);
+            }
             match self.tunnel.turn(self.now, &mut self.buffer) {
                 Next::Again => {}
                 Next::Still => return Ok(self.now + 1),
@@ -136,6 +139,8 @@ impl Play {
             6 => match how % 4 {
                 0 => side.change(|ends| ends.ended = true),
                 1 => side.change(|ends| ends.failed = true),
+                // Its clock on the wall is a thousand milliseconds ahead of the other.
+                2 if how > 127 => self.tunnel.expire_at(self.now + 1000 + u64::from(how)),
                 2 => self.tunnel.leave_at(self.now + u64::from(how), Drained::Stopping),
                 // A pong to the last ping that came.
                 _ => {

@@ -15,8 +15,10 @@ use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 use crate::support::{
     PATIENCE,
+    origin::{Answer, Origin},
     server::{Kind, Place, Server},
 };
+use crate::websocket_clients::{Backend, Peer};
 
 /// The shipped configuration, on ports of the test's own.
 fn gateway() -> Server {
@@ -44,6 +46,58 @@ fn the_page_echoes_a_message() {
         browser.run(&page, "document.getElementById('state').className").await
     });
     assert_eq!(text, "open");
+}
+
+/// Where a page can put a token, and what it sees of it: `event.code` when it has expired.
+#[test]
+fn a_page_sends_its_token_as_a_subprotocol() {
+    let place = Place::new();
+    let _backend = Backend::start(Peer::PyPi, &place);
+    let answer = |lines: &str| Answer::new(format!("HTTP/1.1 204 No Content\r\n{lines}\r\n"));
+    let _judges = [("UPSTREAM2", ""), ("UPSTREAM3", "X-Token-Expires: 1\r\n")]
+        .map(|(name, lines)| Origin::start(&place.address(name), vec![answer(lines)]));
+    let site = "server {
+        listen @PORT@;
+        websocket_proxy on;
+        default_type text/html;
+        location / { return 200 '<p id=said>ready</p>'; }
+        location /ws/ { auth_request /judge; proxy_pass http://@UPSTREAM1@; }
+        location /echo { auth_request /judge; websocket_echo; }
+        location /plain { proxy_pass http://@UPSTREAM1@; }
+        location /expired { auth_request /late; proxy_pass http://@UPSTREAM1@; }
+        location /judge {
+            proxy_set_header Authorization 'Bearer $websocket_protocol_token';
+            proxy_pass http://@UPSTREAM2@;
+        }
+        location /late { proxy_pass http://@UPSTREAM3@; }
+    }";
+    let server = Server::start(Kind::Wsproxy, place, site);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut browser = Browser::start().await;
+        let page = browser.open(&format!("http://{}/", server.place.value("PORT"))).await;
+        browser.shows(&page, "#said", "ready").await;
+        for (path, offered, said) in [
+            ("/ws/", "['bearer', 'abc.def']", "open bearer"),
+            ("/ws/", "['bearer', 'abc.def', 'chat']", "open chat"),
+            ("/ws/", "['access_token.abc.def']", "open access_token.abc.def"),
+            ("/ws/", "['base64url.bearer.authorization.k8s.io.YWJj', 'chat']", "open chat"),
+            ("/echo", "['chat', 'jwt.abc.def']", "open chat"),
+            ("/echo", "['Bearer', 'abc.def']", "open Bearer"),
+            // Nobody uses the token: the upstream chooses nothing, and that is what browsers do not like.
+            ("/plain", "['bearer', 'abc.def']", "1006 "),
+            ("/expired", "[]", "4401 token expired (websocket_token_expiry)"),
+        ] {
+            let script = format!(
+                "said.textContent = '';
+                socket = new WebSocket('ws://' + location.host + '{path}', {offered});
+                socket.onopen = () => {{ if (socket.protocol) said.textContent = 'open ' + socket.protocol; }};
+                socket.onclose = (event) => {{ said.textContent = event.code + ' ' + event.reason; }}; ''"
+            );
+            browser.run(&page, &script).await;
+            browser.shows(&page, "#said", said).await;
+        }
+    });
 }
 
 /// A headless Chromium, spoken to over its DevTools protocol.

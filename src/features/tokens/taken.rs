@@ -191,3 +191,81 @@ fn write_list<'a>(name: &[u8], separator: &[u8], list: impl Iterator<Item = &'a 
         out.extend_from_slice(b"\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::request::{PrefixVariable, Variables};
+
+    static ARGUMENT: PrefixVariable = PrefixVariable { prefix: "arg_", get: |_, _, _| false };
+    static COOKIE: PrefixVariable = PrefixVariable { prefix: "cookie_", get: |_, _, _| false };
+
+    /// What is left of text where the argument and the cookie `t` hold tokens, and one of this value.
+    fn left(text: &str, value: &str, take: impl Fn(&Taken, &mut Vec<u8>, usize)) -> String {
+        let mut variables = Variables::default();
+        let holders = [(&b"arg_t"[..], &ARGUMENT), (b"cookie_t", &COOKIE)].map(|(name, row)| {
+            let id = variables.refer(name);
+            variables.define(id, Source::Named(row, b"t"[..].into()));
+            id
+        });
+        let request = Request::new(variables.into());
+        let taken = Taken { request: &request, holders: &holders, values: vec![value.into()] };
+        let mut out = b"GET ?t=1;t=1".to_vec();
+        let start = out.len();
+        out.extend_from_slice(text.as_bytes());
+        take(&taken, &mut out, start);
+        String::from_utf8(out).unwrap().strip_prefix("GET ?t=1;t=1").unwrap().to_owned()
+    }
+
+    fn target(text: &str) -> String {
+        left(text, "a secret", |taken, out, start| taken.from_target(out, start))
+    }
+
+    fn lines(text: &str) -> String {
+        left(text, "a secret", |taken, out, start| taken.from_lines(out, start))
+    }
+
+    #[test]
+    fn arguments_go_and_nothing_else_of_a_target() {
+        assert_eq!(target("/t=1"), "/t=1");
+        assert_eq!(target("/a?"), "/a?");
+        assert_eq!(target("/a?t=1"), "/a");
+        assert_eq!(target("/a?b&&t=1&c=?t=2&"), "/a?b&&c=?t=2&");
+        assert_eq!(target("/a?T=1&%74=2&%54=3&t&tt=4&t%20=5&=t"), "/a?tt=4&t%20=5&=t");
+        assert_eq!(target("/a?x=a%20secret&y=a+secret&z=a+secret+"), "/a?z=a+secret+");
+        assert_eq!(target("/a?%=1&%7=2&%zz=3"), "/a?%=1&%7=2&%zz=3");
+    }
+
+    #[test]
+    fn cookies_go_and_no_other_line_is_touched() {
+        let others = "Host: a\r\nX-Cookie: t=1\r\nReferer: /?t=1\r\n\r\n";
+        assert_eq!(lines(others), others);
+        assert_eq!(lines("Cookie: t=1\r\nHost: a\r\n"), "Host: a\r\n");
+        assert_eq!(lines("cookie: a=1; T = 1;t=2;b=t\r\nCookie: t\r\n"), "cookie: a=1; b=t\r\n");
+        assert_eq!(lines("Cookie: a=1;;  b=2\r\n"), "Cookie: a=1;;  b=2\r\n");
+        assert_eq!(lines("Cookie: x= a secret ; b=2\r\n"), "Cookie: b=2\r\n");
+    }
+
+    proptest! {
+        /// No argument of the name is left, and all others are, in their order and as they were written.
+        #[test]
+        fn what_is_no_token_stays_as_it_was(
+            pairs in prop::collection::vec("(t|T|%74|%54|u|tt|)(=[a-z%=?]{0,5})?", 0..8),
+            path in "/[a-z/%]{0,6}",
+        ) {
+            let is_token = |pair: &&String| {
+                matches!(pair.split('=').next().unwrap(), "t" | "T" | "%74" | "%54")
+            };
+            let asked = format!("{path}?{}", pairs.join("&"));
+            let kept: Vec<&str> = pairs.iter().filter(|pair| !is_token(pair)).map(String::as_str).collect();
+            let expected = match (pairs.iter().any(|pair| is_token(&pair)), kept.is_empty()) {
+                (false, _) => asked.clone(),
+                (true, true) => path,
+                (true, false) => format!("{path}?{}", kept.join("&")),
+            };
+            prop_assert_eq!(target(&asked), expected);
+        }
+    }
+}

@@ -1,5 +1,5 @@
 """The PyPI package `websockets` at either end: `serve SOCKET` echoes, `talk SOCKET` tries what a client may do,
-`outlast SOCKET BYTES` sends a message if it is to be longer than nothing, and says how the socket was closed."""
+`outlast SOCKET BYTES PROTOCOL...` sends a message if it is to be longer than nothing, and says how the socket was closed."""
 
 import asyncio
 import os
@@ -55,9 +55,10 @@ async def talk(path):
     print("everything came back", flush=True)
 
 
-async def outlast(path, length):
-    async with unix_connect(path, uri="ws://localhost/ws/", compression=None) as socket:
-        print("open", flush=True)
+async def outlast(path, length, *protocols):
+    options = {"uri": "ws://localhost/ws/", "compression": None, "subprotocols": protocols or None}
+    async with unix_connect(path, **options) as socket:
+        print("open", *filter(None, [socket.subprotocol]), flush=True)
         if int(length) > 0:
             await socket.send(bytes(int(length)))
         await socket.wait_closed()

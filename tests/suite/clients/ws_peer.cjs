@@ -1,5 +1,5 @@
 // The npm package `ws` at either end: `serve SOCKET` echoes, `talk SOCKET` tries what a client may do,
-// `outlast SOCKET BYTES` sends a message if it is to be longer than nothing, and says how the socket was closed.
+// `outlast SOCKET BYTES PROTOCOL...` sends a message if it is to be longer than nothing, and says how the socket was closed.
 // It is looked for in the directory that NODE_PATH names.
 
 const assert = require("node:assert");
@@ -62,10 +62,10 @@ async function talk(path) {
   console.log("everything came back");
 }
 
-async function outlast(path, length) {
-  const socket = new WebSocket(`ws+unix://${path}:/ws/`, { perMessageDeflate: false });
+async function outlast(path, length, ...protocols) {
+  const socket = new WebSocket(`ws+unix://${path}:/ws/`, protocols, { perMessageDeflate: false });
   await once(socket, "open");
-  console.log("open");
+  console.log(["open", socket.protocol].join(" ").trim());
   if (Number(length) > 0) socket.send(Buffer.alloc(Number(length)));
   const [code, reason] = await once(socket, "close");
   console.log(`closed ${code} ${reason}`);

@@ -1,5 +1,6 @@
 //! Tokens: how long a socket outlives the one that let it in, where browsers put them, and what becomes of them.
 
+mod clients;
 mod expiry;
 mod jwt;
 mod protocols;

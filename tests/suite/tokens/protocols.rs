@@ -137,6 +137,24 @@ fn no_log_shows_it() {
     assert_eq!(log, "***, bearer, ***, chat|***|bearer\n");
 }
 
+/// It may be refused before anybody has asked for the token.
+#[test]
+fn a_refusal_that_names_what_was_offered_does_not_name_the_token() {
+    let mut gateway = gateway("websocket_protocols graphql;", "");
+    let offered = "Sec-WebSocket-Protocol: chat, bearer, a-secret, token.another-secret";
+    let answer = gateway.client().ask(handshake("/unused", &[offered])).expect("an answer");
+    assert_eq!(answer.status(), 101);
+    let answer = gateway.client().ask(handshake("/", &[offered])).expect("an answer");
+    assert_eq!(answer.status(), 403);
+    gateway.server.quit().expect("a graceful end");
+    let log = gateway.server.place.read("error.log");
+    assert!(
+        log.contains("WebSocket with the subprotocols \"chat, bearer, ***, ***\" forbidden by "),
+        "{log}"
+    );
+    assert!(!log.contains("secret"), "{log}");
+}
+
 /// The judge gets the token, in its own header and where it stood; the echo answers in the spirit of the others.
 #[test]
 fn an_echo_is_judged_by_the_token_too() {
