@@ -28,6 +28,7 @@ pub struct Wire {
     pub room: usize,
     /// What writing says instead of blocking.
     pub write_error: Option<io::ErrorKind>,
+    broken: bool,
     /// Nothing more will be written.
     pub shut: bool,
     pub reads: usize,
@@ -126,8 +127,10 @@ impl Socket for Memory {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let wire = &mut *self.0.borrow_mut();
-        let taken = bytes.len().min(wire.room);
+        // A socket that has failed once takes nothing any more, whatever room there is.
+        let taken = if wire.broken { 0 } else { bytes.len().min(wire.room) };
         if let (0, Some(kind)) = (taken, wire.write_error) {
+            wire.broken = true;
             return Err(kind.into());
         }
         if taken == 0 {
