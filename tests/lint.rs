@@ -61,6 +61,8 @@ fn checks_that_people_write_by_themselves_are_checks() {
     assert_eq!(with("if ($http_origin = '') { return 403; }"), [""; 0]);
     assert_eq!(with("auth_request /session;"), [""; 0]);
     assert_eq!(with("websocket_origins same;"), [""; 0]);
+    assert_eq!(with("auth_jwt chat; auth_jwt_key_request /keys;"), [""; 0]);
+    assert_eq!(with("auth_require $arg_key;"), [""; 0]);
     assert_eq!(with("if ($arg_old) { return 301 /new; }"), ["ws-handshake-unchecked"]);
     assert_eq!(with("allow all;"), ["ws-handshake-unchecked"], "nobody is refused");
 }

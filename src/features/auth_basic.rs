@@ -44,6 +44,13 @@ pub struct Settings {
     user_file: Option<Arc<Template>>,
 }
 
+impl Settings {
+    /// A password is asked for.
+    pub fn is_on(&self) -> bool {
+        self.realm.is_some() && self.user_file.is_some()
+    }
+}
+
 impl Written {
     pub fn over(&self, outer: &Settings) -> Settings {
         Settings {

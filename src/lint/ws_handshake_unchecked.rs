@@ -29,7 +29,10 @@ fn check(rule: &Rule, http: &Http, found: &mut Vec<Diagnostic>) {
 fn is_checked(way: &Way<'_>, http: &Http) -> bool {
     let settings = &way.location.settings;
     settings.access.asks_addresses()
+        || settings.auth_basic.is_on()
+        || settings.auth_jwt.guard.is_some()
         || settings.auth_request.uri().is_some()
+        || !settings.auth_require.requirements.is_empty()
         || settings.websocket.origins.is_some()
         || refuses(&way.server.script, http)
         || refuses(&way.location.script, http)
