@@ -102,7 +102,7 @@ pub enum Event {
     AuthRequest {
         uri: Vec<u8>,
     },
-    /// A token would be asked for; here it is taken to be good.
+    /// A token would be verified with keys that are elsewhere; here it is taken to be good.
     AuthJwt {
         place: Place,
     },

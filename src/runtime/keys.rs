@@ -11,6 +11,9 @@ use crate::features::error_log::Level;
 use crate::fetch::get;
 use crate::jwt::KeySet;
 
+/// How many URLs are fetched from at once.
+const AT_ONCE: usize = 32;
+
 const ACCEPT: &str = "application/jwk-set+json, application/json";
 
 /// Keeps the keys of the configuration in force fetched, for ever.
@@ -30,6 +33,10 @@ pub async fn keep_fetched(shared: Arc<Shared>) {
 /// Begins the fetches that are due; when the next one is.
 fn begin(live: &Arc<Live>, fetching: &mut JoinSet<()>) -> Option<Instant> {
     for source in live.keys.fetched() {
+        if fetching.len() >= AT_ONCE {
+            // The next one that ends makes room.
+            return None;
+        }
         if let Some(flight) = source.fetched.take_off() {
             let (live, url) = (live.clone(), source.fetched.url.clone());
             let resolver = source.resolver.clone();

@@ -163,7 +163,8 @@ impl<'t> Report<'t> {
                 self.line("access", None, told, own);
             }
             Event::AuthJwt { place } => {
-                let told = "auth_jwt asks for a token, and is taken to find it good".to_owned();
+                let told =
+                    "auth_jwt would have to ask for keys, and is taken to find the token good".to_owned();
                 let own = facts([("directive", "auth_jwt".into())]);
                 self.line("access", Some(place.clone()), told, own);
             }

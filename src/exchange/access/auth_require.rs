@@ -13,7 +13,8 @@ impl Exchange<'_> {
         if requirements.is_empty() {
             return Opinion::None;
         }
-        let is_asked = self.settings.auth_jwt.guard.is_some() || self.settings.auth_request.uri().is_some();
+        let is_taken = self.settings.auth_jwt.guard.is_some() && self.request.jwt.is_none();
+        let is_asked = is_taken || self.settings.auth_request.uri().is_some();
         if self.worker.recorder.is_some() && is_asked {
             // What would have been there is not known.
             return Opinion::Allowed;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::features::auth_jwt::Guard;
+use crate::features::auth_jwt::{Guard, KeySource};
 use crate::features::auth_require::unmet;
 use crate::features::error_log::Level;
 use crate::http1::{Known, write_field};
@@ -37,19 +37,23 @@ impl Exchange<'_> {
     pub(super) async fn jwt_opinion(&mut self) -> Result<Opinion, Reply> {
         let settings = self.settings;
         let Some(guard) = &settings.auth_jwt.guard else { return Ok(Opinion::None) };
-        if self.worker.recorder.is_some() {
-            self.note(|_| Event::AuthJwt { place: guard.place.clone() });
-            return Ok(Opinion::Allowed);
-        }
         self.request.jwt = None;
         let token = match self.token(guard) {
             Ok(token) => token,
             Err(denied) => return Ok(self.deny(guard, &denied)),
         };
         self.request.hide(&token);
+        let are_here = || settings.auth_jwt.sources().all(|source| matches!(source, KeySource::File(_)));
+        if self.worker.recorder.is_some() && !are_here() {
+            self.note(|_| Event::AuthJwt { place: guard.place.clone() });
+            return Ok(Opinion::Allowed);
+        }
         let judged = self.judge_token(&token).await;
         match judged {
-            Ok(Ok(())) => Ok(Opinion::Allowed),
+            Ok(Ok(())) => {
+                self.judge("auth_jwt", &guard.place, true);
+                Ok(Opinion::Allowed)
+            }
             Ok(Err(denied)) => Ok(self.deny(guard, &denied)),
             // Keys that cannot be had are for `satisfy` to weigh.
             Err(Reply::Status(status @ 500)) => Ok(Opinion::Denied(status)),
@@ -125,6 +129,7 @@ impl Exchange<'_> {
 
     /// Says why, to the log and to the client (RFC 6750, section 3).
     fn deny(&mut self, guard: &Guard, denied: &Denied) -> Opinion {
+        self.judge("auth_jwt", &guard.place, false);
         self.report(Level::Info, format_args!("JWT: {denied}, {}", guard.place));
         let mut challenge = b"Bearer realm=\"".to_vec();
         let realm = challenge.len();

@@ -115,7 +115,7 @@ impl Exchange<'_> {
                     let why = format!("\"{}\" is no URI to ask for them", Shown(&rendered));
                     return Err(Trouble::Source(why));
                 }
-                (&rendered[..], self.asked_keys(&rendered).await?)
+                (&rendered[..], self.asked_keys(&rendered, Level::Info).await?)
             }
         };
         keys.map_err(|why| Trouble::Source(format!("subrequest \"{}\": {why}", Shown(uri))))

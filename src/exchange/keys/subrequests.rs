@@ -96,20 +96,20 @@ impl Exchange<'_> {
             return Ok(kept);
         }
         let began = now();
-        let keys = self.asked_keys(uri).await?;
+        let keys = self.asked_keys(uri, Level::Warn).await?;
         slot.keep(began, anew, &keys);
         Ok(keys)
     }
 
-    /// The keys that `uri` is answered with now.
+    /// The keys that `uri` is answered with now. Those that are not used are told at `level`.
     ///
     /// # Errors
     /// The client has gone.
-    pub(super) async fn asked_keys(&mut self, uri: &[u8]) -> Result<Keys, Reply> {
+    pub(super) async fn asked_keys(&mut self, uri: &[u8], level: Level) -> Result<Keys, Reply> {
         let keys = self.subrequest(uri, Keep::Body { most: MAX_KEYS_SIZE }, read).await?;
         if let Ok(keys) = &keys {
             for sentence in keys.skipped() {
-                self.report(Level::Warn, format_args!("keys of \"{}\": {sentence}", Shown(uri)));
+                self.report(level, format_args!("keys of \"{}\": {sentence}", Shown(uri)));
             }
         }
         Ok(keys)

@@ -3,6 +3,7 @@
 
 mod keys;
 mod saying;
+mod sockets;
 mod urls;
 
 use std::time::SystemTime;

@@ -3,10 +3,12 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    io::Write,
+    net::{SocketAddr, TcpListener},
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
+    time::Duration,
 };
 
 use super::{Scene, good, jwks, keys_answer, misbehaviours};
@@ -177,6 +179,38 @@ fn an_endpoint_that_hangs_holds_up_nobody_else() {
     keys.say(keys_answer(&["one"]));
     keys.cut();
     until("it is well again", || scene.status("/", &good("one")) == 200);
+}
+
+/// A byte now and then is no answer, and who does not say hello is not waited for as long.
+#[test]
+fn an_endpoint_that_drips_or_never_says_hello_comes_to_an_end() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    // Connections wait in its queue, and nobody ever takes them.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let site = format!(
+        "server {{ listen @LISTEN@; auth_jwt realm;
+            location /drips {{ auth_jwt_key_request http://{address}/; proxy_pass http://@UPSTREAM1@; }}
+            location /tls {{ auth_jwt_key_request https://{}/; proxy_pass http://@UPSTREAM1@; }} }}",
+        silent.local_addr().expect("an address")
+    );
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a fetch");
+        let mut more = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while more.is_ok() {
+            thread::sleep(Duration::from_millis(100));
+            more = stream.write_all(b" ");
+        }
+    });
+    let place = Place::new();
+    let made =
+        Command::new("sh").args(["-c", CERTIFICATES, "sh"]).arg(place.path("")).output().expect("a shell");
+    assert!(made.status.success());
+    fs::copy(place.path("root.pem"), place.path("trusted.pem")).expect("a certificate");
+    let scene = Scene::at(place, &site, &[]);
+    assert_eq!((scene.status("/tls", &good("one")), scene.status("/drips", &good("one"))), (500, 500));
+    let log = scene.log();
+    assert!(log.contains("connecting took too long") && log.contains("the answer took too long"), "{log}");
 }
 
 #[test]
