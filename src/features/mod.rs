@@ -17,6 +17,7 @@ pub mod core;
 pub mod error_log;
 pub mod error_page;
 pub mod files;
+pub mod geo;
 pub mod headers;
 pub mod health;
 pub mod limit_conn;
@@ -53,6 +54,7 @@ pub static REGISTER: &[&dyn Rows] = &[
     &location::FEATURE,
     &rewrite::FEATURE,
     &map::FEATURE,
+    &geo::FEATURE,
     &headers::FEATURE,
     &log::FEATURE,
     &realip::FEATURE,
@@ -88,6 +90,7 @@ pub struct Written {
     pub error_page: error_page::Written,
     pub location: location::Written,
     pub rewrite: rewrite::Written,
+    pub geo: geo::Written,
     pub map: map::Written,
     pub headers: headers::Written,
     pub health: health::Written,

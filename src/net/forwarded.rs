@@ -84,7 +84,8 @@ fn parse(word: &[u8]) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip(host)?, port))
 }
 
-fn ip(word: &[u8]) -> Option<IpAddr> {
+/// An address as nginx reads one (`ngx_parse_addr`).
+pub fn ip(word: &[u8]) -> Option<IpAddr> {
     ipv4(word).map(IpAddr::V4).or_else(|| ipv6(word).map(IpAddr::V6))
 }
 

@@ -18,7 +18,7 @@ mod stream;
 pub use address::{Address, Host};
 pub use buffer::{BUFFER_SIZE, borrow_buffer};
 pub use errors::{AcceptTrouble, ListenError, accept_trouble, numbered};
-pub use forwarded::forwarded;
+pub use forwarded::{forwarded, ip};
 pub use handover::{keep_open, take_descriptor, unblock_signals};
 pub use listener::{DEFAULT_BACKLOG, ListenOptions, Listener, Listening};
 pub use moment::{Moments, milliseconds, now, wall_clock};

@@ -65,6 +65,8 @@ cases! {
     error_page_upstream
     error_page_variables
     expect_100_continue
+    geo_networks
+    geo_ranges
     head_everywhere
     headers_multiple
     host_bad
