@@ -1,6 +1,7 @@
 //! Before it is asked who may come in: whether too many come, or too quickly (`NGX_HTTP_PREACCESS_PHASE`).
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use super::answer::Reply;
 use super::body::poll_gone;
 use super::life::Exchange;
 use super::report::{Shown, tell};
+use super::route::Event;
 
 /// Why a request is not counted.
 enum Refused {
@@ -79,7 +81,7 @@ impl Exchange<'_> {
             let limit = &limits[number];
             let zone = &live.model.http.limit_req[limit.zone];
             zone.keyed.key.render(self.request, key);
-            self.counts(&zone.keyed, key, LONGEST_RATE_KEY).then(|| limits::Limit {
+            self.counts("limit_req", &zone.keyed, key, LONGEST_RATE_KEY).then(|| limits::Limit {
                 zone: &live.limits.requests[limit.zone],
                 rate: zone.rate,
                 burst: limit.burst,
@@ -101,15 +103,23 @@ impl Exchange<'_> {
     async fn delay(&mut self, milliseconds: i64) -> Result<(), Reply> {
         let deadline = now() + Duration::from_millis(milliseconds.unsigned_abs());
         let client = &mut *self.client;
-        let has_left = poll_fn(|cx| match poll_gone(client, cx) {
-            Poll::Ready(()) => Poll::Ready(true),
-            Poll::Pending => client.timer.poll_until(cx, deadline).map(|_| false),
+        let mut ending = self.worker.ending.begun();
+        let waited = poll_fn(|cx| {
+            if poll_gone(client, cx).is_ready() {
+                return Poll::Ready(Err(499));
+            }
+            // It may have to wait for minutes, and `worker_shutdown_timeout` is over.
+            if Pin::new(&mut ending).poll(cx).is_ready() {
+                return Poll::Ready(Err(503));
+            }
+            client.timer.poll_until(cx, deadline).map(|_| Ok(()))
         });
-        if !has_left.await {
-            return Ok(());
-        }
-        self.report(Level::Info, format_args!("client prematurely closed connection"));
-        Err(Reply::Status(499))
+        waited.await.map_err(|status| {
+            if status == 499 {
+                self.report(Level::Info, format_args!("client prematurely closed connection"));
+            }
+            Reply::Status(status)
+        })
     }
 
     /// `ngx_http_limit_conn_handler`.
@@ -144,7 +154,7 @@ impl Exchange<'_> {
             let zone = &live.model.http.limit_conn[limit.zone];
             key.clear();
             zone.key.render(self.request, key);
-            if !self.counts(zone, key, LONGEST_CONNECTION_KEY) {
+            if !self.counts("limit_conn", zone, key, LONGEST_CONNECTION_KEY) {
                 continue;
             }
             let limited = &mut self.request.limited;
@@ -159,7 +169,15 @@ impl Exchange<'_> {
     }
 
     /// Whether a key is one: an empty one stands for whoever is not limited.
-    fn counts(&self, zone: &Keyed, key: &[u8], longest: usize) -> bool {
+    fn counts(&self, directive: &'static str, zone: &Keyed, key: &[u8], longest: usize) -> bool {
+        let counts = (1..=longest).contains(&key.len());
+        self.note(|_| Event::Limited {
+            directive,
+            zone: zone.name.to_vec(),
+            key: zone.key_text.to_vec(),
+            value: key.to_vec(),
+            counts,
+        });
         if key.len() > longest {
             // nginx shows the key itself, which may be a token.
             let (text, length) = (Shown(&zone.key_text), key.len());
@@ -167,7 +185,7 @@ impl Exchange<'_> {
                 format_args!("the value of the \"{text}\" key is more than {longest} bytes: {length}");
             self.report(Level::Error, message);
         }
-        (1..=longest).contains(&key.len())
+        counts
     }
 }
 

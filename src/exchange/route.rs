@@ -92,6 +92,15 @@ pub enum Event {
         found: Option<Found>,
         captures: Captured,
     },
+    /// A limit looks for the key that the request counts by.
+    Limited {
+        directive: &'static str,
+        zone: Vec<u8>,
+        /// As it is written, and what that is for the request.
+        key: Vec<u8>,
+        value: Vec<u8>,
+        counts: bool,
+    },
     /// What a directive said about a request, or a handshake.
     Judged {
         directive: &'static str,

@@ -96,7 +96,7 @@ fn limit(written: &mut Written, call: &mut Call) {
 }
 
 fn declare(_: &mut Written, call: &mut Call) {
-    let key = call.template(0);
+    let key = zones::key(call);
     let Some((name, size)) = zones::of_connections(call) else { return };
     let key_text = call.arg(0).into();
     *call.build.limit_conn.of_name(name) = Keyed { name: name.into(), size, key, key_text };

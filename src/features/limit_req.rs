@@ -142,7 +142,7 @@ fn thousandths(number: &[u8]) -> i64 {
 }
 
 fn declare(_: &mut Written, call: &mut Call) {
-    let key = call.template(0);
+    let key = zones::key(call);
     let mut zone = None;
     let mut rate = 1000;
     for at in 1..call.args().len() {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, values};
-use crate::request::Template;
+use crate::request::{Piece, Template};
 use crate::source::Span;
 
 use super::Call;
@@ -78,6 +78,23 @@ impl<Z: Default> Numbered<Z> {
         let number = self.number(name);
         &mut self.zones[number]
     }
+}
+
+/// The key in the line's first argument.
+pub fn key(call: &mut Call) -> Template {
+    let key = call.template(0);
+    let names = key.pieces().iter().filter_map(|piece| match piece {
+        Piece::Variable(id) => Some(call.build.variables.name(*id)),
+        Piece::Text(_) | Piece::Capture(_) => None,
+    });
+    let claim = names.filter(|name| name.starts_with(b"jwt_")).map(String::from_utf8_lossy).next();
+    if let Some(name) = claim {
+        let message = format!("the variable \"${name}\" is empty here");
+        let finding = Diagnostic::warning("no-value-yet", call.span(0), message)
+            .here("limits are asked before \"auth_jwt\"");
+        call.say(finding.help("what limits by user look like is in docs/access.md"));
+    }
+    key
 }
 
 /// The name and size of `zone=name:size`; what is wrong with them is said.

@@ -146,6 +146,18 @@ impl<'t> Report<'t> {
                 self.at("return", *span, told, facts([("status", (*status).into())]));
             }
             Event::Search { uri, seen, found, captures } => self.search(http, uri, seen, *found, captures),
+            Event::Limited { directive, zone, key, value, counts } => {
+                let (zone, key, value) = (text_of(zone), text_of(key), value.escape_ascii().to_string());
+                let told = match (counts, value.is_empty()) {
+                    (true, _) => format!("counts in zone \"{zone}\" as {key} = \"{value}\""),
+                    (false, true) => format!("does not count in zone \"{zone}\": {key} is empty"),
+                    (false, false) => format!("does not count in zone \"{zone}\": {key} is too long"),
+                };
+                let own = [("directive", (*directive).into()), ("counts", (*counts).into())];
+                let mut own = facts(own);
+                own.extend(facts([("zone", zone.into()), ("key", key.into()), ("value", value.into())]));
+                self.line("limit", None, format!("{directive} {told}"), own);
+            }
             Event::Judged { directive, place, allowed } => {
                 let told = match (directive.starts_with("websocket_"), *allowed) {
                     (true, true) => "allows the handshake",

@@ -93,3 +93,20 @@ fn what_comes_behind_a_request_that_waits_is_the_next_one() {
         assert!(targets[1].starts_with("GET /waits") && targets[2].starts_with("GET /free"), "{targets:?}");
     });
 }
+
+#[test]
+fn a_request_that_waits_does_not_hold_up_the_end() {
+    let site = whole(SITE).replace("events {", "worker_shutdown_timeout 100ms; events {");
+    let place = Place::new();
+    place.write("site.conf", SITE);
+    let upstream = Origin::start(&place.address("UPSTREAM1"), vec![Answer::text("hello")]);
+    let mut scene = Scene { server: Server::start(Kind::Wsproxy, place, SITE), upstream };
+    scene.server.reload(&site, 2);
+    assert_eq!(scene.status("/slow?slow=a"), 200);
+    let mut client = scene.client();
+    client.send(get("/slow?slow=a"));
+    until("it has to wait", || scene.told().iter().any(|line| line.contains("delaying")));
+    // It would be a minute.
+    scene.server.quit().expect("it ends in its time");
+    assert_eq!(client.response(false).expect("an answer").status(), 503);
+}
