@@ -13,6 +13,7 @@ use crate::upstream::{Endpoint, Group};
 use super::answer::Reply;
 use super::life::Exchange;
 use super::report::Shown;
+use super::route::Event;
 use super::worker::Computed;
 
 /// Where a request goes.
@@ -102,8 +103,8 @@ impl<'c> Exchange<'c> {
         self.request_uri(destination, out);
         escape::keep_one_word(out, start);
         let tokens = &self.settings.tokens;
-        if let Some(taken) = tokens.taken(self.request) {
-            taken.from_target(out, start);
+        if tokens.taken(self.request).is_some_and(|taken| taken.from_target(out, start)) {
+            self.note(|_| Event::TokenStays { from: "target" });
         }
         self.request.upstream.uri.clear();
         self.request.upstream.uri.extend_from_slice(&out[start..]);
@@ -115,8 +116,8 @@ impl<'c> Exchange<'c> {
         let framing = if proxy.pass_body { self.body.framing() } else { self.unpassed_framing() };
         proxy.request_headers.write(self.request, framing, proxy.pass_headers.value, out);
         // A line may have used the one among the subprotocols just now.
-        if let Some(taken) = tokens.taken(self.request) {
-            taken.from_lines(out, start);
+        if tokens.taken(self.request).is_some_and(|taken| taken.from_lines(out, start)) {
+            self.note(|_| Event::TokenStays { from: "headers" });
         }
         let upgrade = proxy.request_headers.may_ask_for_upgrade() && self.asks_for_upgrade(&out[start..]);
         out.extend_from_slice(b"\r\n");

@@ -115,6 +115,10 @@ pub enum Event {
     AuthJwt {
         place: Place,
     },
+    /// What holds a token is taken out of what goes upstream: of its target, or of its headers.
+    TokenStays {
+        from: &'static str,
+    },
     ErrorPage {
         span: Span,
         status: u16,

@@ -180,6 +180,10 @@ impl<'t> Report<'t> {
                 let own = facts([("directive", "auth_jwt".into())]);
                 self.line("access", Some(place.clone()), told, own);
             }
+            Event::TokenStays { from } => {
+                let told = format!("taken out of the {from}: websocket_pass_tokens is off");
+                self.line("token", None, told, facts([("from", (*from).into())]));
+            }
             Event::ErrorPage { span, status, target } => {
                 let target = text_of(target);
                 let told = format!("{}: {status} is answered by {target}", self.written(*span));

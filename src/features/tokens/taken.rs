@@ -39,11 +39,11 @@ impl Settings {
 }
 
 impl Taken<'_> {
-    /// Takes arguments out of the target that stands in `out` from `start` on.
-    pub fn from_target(&self, out: &mut Vec<u8>, start: usize) {
+    /// Takes arguments out of the target that stands in `out` from `start` on; true where there were some.
+    pub fn from_target(&self, out: &mut Vec<u8>, start: usize) -> bool {
         let (path, query) = split(&out[start..]);
         if !query.split(|byte| *byte == b'&').any(|pair| self.has_argument(pair)) {
-            return;
+            return false;
         }
         let mut kept = path.to_vec();
         let mut separator = b'?';
@@ -54,12 +54,15 @@ impl Taken<'_> {
         }
         out.truncate(start);
         out.extend_from_slice(&kept);
+        true
     }
 
-    /// Takes cookies and subprotocols out of the header lines that stand in `out` from `start` on.
-    pub fn from_lines(&self, out: &mut Vec<u8>, start: usize) {
+    /// Takes cookies and subprotocols out of the header lines that stand in `out` from `start` on; true where there
+    /// were some.
+    pub fn from_lines(&self, out: &mut Vec<u8>, start: usize) -> bool {
         let lines = out.split_off(start);
         let mut protocols = self.protocols(&lines);
+        let mut is_changed = false;
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             match field(line) {
                 Some((Known::Cookie, name, value))
@@ -68,15 +71,18 @@ impl Taken<'_> {
                     let kept =
                         cookie_pairs(value).filter(|pair| !self.has_cookie(pair)).map(<[u8]>::trim_ascii);
                     write_list(name, b"; ", kept, out);
+                    is_changed = true;
                 }
                 Some((Known::SecWebSocketProtocol, name, _)) if protocols.is_some() => {
                     // What is left of all lines stands in the first.
                     let kept = protocols.replace(Vec::new()).unwrap_or_default();
                     write_list(name, b", ", kept.into_iter(), out);
+                    is_changed = true;
                 }
                 _ => out.extend_from_slice(line),
             }
         }
+        is_changed
     }
 
     /// The subprotocols that are none of a token's; `None` where no token was used that stands there.
@@ -203,7 +209,7 @@ mod tests {
     static COOKIE: PrefixVariable = PrefixVariable { prefix: "cookie_", get: |_, _, _| false };
 
     /// What is left of text where the argument and the cookie `t` hold tokens, and one of this value.
-    fn left(text: &str, value: &str, take: impl Fn(&Taken, &mut Vec<u8>, usize)) -> String {
+    fn left(text: &str, value: &str, take: impl Fn(&Taken, &mut Vec<u8>, usize) -> bool) -> String {
         let mut variables = Variables::default();
         let holders = [(&b"arg_t"[..], &ARGUMENT), (b"cookie_t", &COOKIE)].map(|(name, row)| {
             let id = variables.refer(name);
@@ -215,7 +221,8 @@ mod tests {
         let mut out = b"GET ?t=1;t=1".to_vec();
         let start = out.len();
         out.extend_from_slice(text.as_bytes());
-        take(&taken, &mut out, start);
+        let changed = take(&taken, &mut out, start);
+        assert_eq!(changed, out[start..] != *text.as_bytes());
         String::from_utf8(out).unwrap().strip_prefix("GET ?t=1;t=1").unwrap().to_owned()
     }
 
@@ -244,6 +251,7 @@ mod tests {
         assert_eq!(lines(others), others);
         assert_eq!(lines("Cookie: t=1\r\nHost: a\r\n"), "Host: a\r\n");
         assert_eq!(lines("cookie: a=1; T = 1;t=2;b=t\r\nCookie: t\r\n"), "cookie: a=1; b=t\r\n");
+        assert_eq!(lines("Cookie: a;b;c;d;t;e;f\r\n"), "Cookie: a; b; c; d; e; f\r\n");
         assert_eq!(lines("Cookie: a=1;;  b=2\r\n"), "Cookie: a=1;;  b=2\r\n");
         assert_eq!(lines("Cookie: x= a secret ; b=2\r\n"), "Cookie: b=2\r\n");
     }
