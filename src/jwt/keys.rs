@@ -23,7 +23,7 @@ const SHOWN: usize = 64;
 #[derive(Debug)]
 pub struct KeySet {
     keys: Vec<Key>,
-    skipped: Vec<String>,
+    remarks: Vec<String>,
 }
 
 /// A key that signatures can be verified with.
@@ -33,6 +33,8 @@ pub struct Key {
     /// The only ones that this key is ever tried with.
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) check: Check,
+    /// Why nobody should rely on it, where that is so.
+    pub(super) doubt: Option<String>,
 }
 
 /// Who verifies.
@@ -55,7 +57,7 @@ pub enum KeySetError {
 
 impl KeySet {
     /// Reads the bytes of a JWK Set. Keys that cannot be used (for encryption, of an unknown kind, too short)
-    /// are left out and told by [`KeySet::skipped`].
+    /// are left out, and told by [`KeySet::remarks`].
     pub fn parse(json: &[u8]) -> Result<KeySet, KeySetError> {
         if json.len() > MAX_KEY_SET {
             return Err(KeySetError::TooLong);
@@ -64,22 +66,27 @@ impl KeySet {
         let Some(found) = set.get("keys").and_then(Json::items) else {
             return Err(if set.get("kty").is_some() { KeySetError::OneKey } else { KeySetError::NoKeys });
         };
-        let (mut keys, mut skipped) = (Vec::new(), Vec::new());
+        let (mut keys, mut remarks) = (Vec::new(), Vec::new());
         for (at, jwk) in found.iter().enumerate().take(MAX_KEYS) {
             match jwk::read(jwk, "verify") {
-                Ok(key) => keys.push(key),
-                Err(why) => skipped.push(format!("{} is not used: {why}", named(at, jwk))),
+                Ok(key) => {
+                    if let Some(doubt) = &key.doubt {
+                        remarks.push(format!("{} is used, but {doubt}", named(at, jwk)));
+                    }
+                    keys.push(key);
+                }
+                Err(why) => remarks.push(format!("{} is not used: {why}", named(at, jwk))),
             }
         }
         if found.len() > MAX_KEYS {
-            skipped.push(format!("keys behind the {MAX_KEYS}th are not used: there are {}", found.len()));
+            remarks.push(format!("keys behind the {MAX_KEYS}th are not used: there are {}", found.len()));
         }
-        Ok(KeySet { keys, skipped })
+        Ok(KeySet { keys, remarks })
     }
 
-    /// A sentence for each key that is left out, for the log and for `check`.
-    pub fn skipped(&self) -> &[String] {
-        &self.skipped
+    /// A sentence for each key that is left out, or should not be relied on: for the log and for `check`.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     pub fn has_kid(&self, kid: &str) -> bool {
@@ -109,6 +116,11 @@ impl Key {
 
     pub fn algorithms(&self) -> &[Algorithm] {
         &self.algorithms
+    }
+
+    /// Why nobody should rely on it, where that is so.
+    pub fn doubt(&self) -> Option<&str> {
+        self.doubt.as_deref()
     }
 
     /// Whether this key has made the signature of a message. Of an algorithm that is not among the key's, never.

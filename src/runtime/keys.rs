@@ -57,7 +57,7 @@ fn begin(live: &Arc<Live>, fetching: &mut JoinSet<()>) -> Option<Instant> {
 
 fn report(live: &Live, url: &str, landed: Landed, keys: Option<&KeySet>, why: &str) {
     let log = &live.model.error_log;
-    for sentence in keys.into_iter().flat_map(KeySet::skipped) {
+    for sentence in keys.into_iter().flat_map(KeySet::remarks) {
         tell(log, Level::Warn, 0, format_args!("keys of \"{url}\": {sentence}"));
     }
     match landed {

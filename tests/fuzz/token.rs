@@ -111,12 +111,12 @@ fn key_set() {
             assert!(
                 set.keys().len() <= MAX_KEYS && set.keys().iter().all(|key| !key.algorithms().is_empty())
             );
-            assert!(set.skipped().iter().all(|why| why.len() < 700 && !why.contains(char::is_control)));
+            assert!(set.remarks().iter().all(|why| why.len() < 700 && !why.contains(char::is_control)));
         }
         let kinds = set.as_ref().map(|set| {
             let used: Vec<_> = set.keys().iter().map(|key| key.algorithms().to_vec()).collect();
             let why = |told: &String| told.rsplit("not used").next().unwrap_or_default().len();
-            (used, set.skipped().iter().map(why).collect::<Vec<_>>())
+            (used, set.remarks().iter().map(why).collect::<Vec<_>>())
         });
         (pem.map(|jwk| thumbprint(&jwk).map(|name| name.len())), kinds.map_err(|error| error.to_string()))
     });

@@ -84,7 +84,7 @@ impl Jwks {
             named_keys.push(if key.get("use").is_some() { key } else { key.with("use", "sig") });
         }
         let text = set(named_keys)?;
-        match KeySet::parse(text.as_bytes()).map_err(|why| why.to_string())?.skipped() {
+        match KeySet::parse(text.as_bytes()).map_err(|why| why.to_string())?.remarks() {
             [] => Ok(text),
             skipped => Err(skipped.join("\n")),
         }

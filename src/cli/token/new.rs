@@ -60,6 +60,9 @@ impl fmt::Debug for Member {
 impl New {
     pub fn token(&self) -> Result<String, String> {
         let key = self.signing_key()?;
+        if let Some(doubt) = key.doubt() {
+            eprintln!("wsproxy: whoever tries long enough can sign such tokens: {doubt}");
+        }
         let algorithm = match (self.alg, key.algorithms()) {
             (None, [first, ..]) => *first,
             (Some(wanted), fit) if fit.contains(&wanted) => wanted,

@@ -102,7 +102,7 @@ impl Show {
             let keys = Json::Object(Vec::new()).with("keys", Json::Array(reading::keys(path)?));
             let set = KeySet::parse(keys.to_string().as_bytes());
             let set = set.map_err(|why| format!("{}: {why}", path.display()))?;
-            for skipped in set.skipped() {
+            for skipped in set.remarks() {
                 let _ = writeln!(told, "  {:<6} {:<10} {}: {skipped}", "note", "keys", path.display());
             }
             sets.push(Arc::new(set));

@@ -103,7 +103,7 @@ impl Known {
             return Err(format!("\"{}\" has more than {MAX_KEYS_SIZE} bytes", path.display()));
         }
         let keys = read_keys(&bytes).map_err(|why| format!("\"{}\": {why}", path.display()))?;
-        keys.skipped().iter().for_each(|sentence| tell(&format!("\"{}\": {sentence}", path.display())));
+        keys.remarks().iter().for_each(|sentence| tell(&format!("\"{}\": {sentence}", path.display())));
         self.stamp = Some(stamp).filter(|stamp| stamp.is_settled(began));
         self.keys = Some(keys.clone());
         Ok(keys)

@@ -108,7 +108,7 @@ impl Exchange<'_> {
     pub(super) async fn asked_keys(&mut self, uri: &[u8], level: Level) -> Result<Keys, Reply> {
         let keys = self.subrequest(uri, Keep::Body { most: MAX_KEYS_SIZE }, read).await?;
         if let Ok(keys) = &keys {
-            for sentence in keys.skipped() {
+            for sentence in keys.remarks() {
                 self.report(level, format_args!("keys of \"{}\": {sentence}", Shown(uri)));
             }
         }

@@ -87,7 +87,7 @@ pub fn request(call: &mut Call) -> Option<KeySource> {
 /// a way to let nobody in.
 pub fn read_keys(bytes: &[u8]) -> Result<Arc<KeySet>, String> {
     let keys = KeySet::parse(bytes).map_err(|error| error.to_string())?;
-    match keys.skipped().first().filter(|_| keys.keys().is_empty()) {
+    match keys.remarks().first().filter(|_| keys.keys().is_empty()) {
         Some(why) => Err(format!("none of its keys can be used: {why}")),
         None => Ok(Arc::new(keys)),
     }
@@ -118,7 +118,7 @@ fn look_at(call: &mut Call, path: &Path) {
 }
 
 fn skipped(call: &mut Call, keys: &KeySet) {
-    for sentence in keys.skipped() {
+    for sentence in keys.remarks() {
         let message = format!("in \"{}\" {sentence}", call.text(0));
         let finding = Diagnostic::warning("key-file", call.span(0), message);
         call.say(finding.depends_on(DependsOn::Machine));

@@ -62,6 +62,11 @@ impl SigningKey {
         self.public.algorithms()
     }
 
+    /// Why nobody should rely on it, where that is so.
+    pub fn doubt(&self) -> Option<&str> {
+        self.public.doubt()
+    }
+
     /// A token of these texts, which are taken as they are: a test may want what no token should be.
     pub fn token(&self, algorithm: Algorithm, header: &[u8], claims: &[u8]) -> Result<String, String> {
         let mut token = format!("{}.{}", BASE64URL_NOPAD.encode(header), BASE64URL_NOPAD.encode(claims));

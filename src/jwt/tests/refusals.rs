@@ -20,7 +20,7 @@ fn headers() {
         (r#"{"alg":"hs256"}"#, Refusal::UnknownAlgorithm),
         (r#"{"alg":"HS256 "}"#, Refusal::UnknownAlgorithm),
         (r#"{"alg":"RSA-OAEP"}"#, Refusal::UnknownAlgorithm),
-        (r#"{"alg":"HS384"}"#, Refusal::OtherAlgorithm { named: false }),
+        (r#"{"alg":"HS384"}"#, Refusal::BadSignature { named: false }),
         (r#"{"alg":"RS256"}"#, Refusal::OtherAlgorithm { named: false }),
         (r#"{"alg":"RS256","kid":"k"}"#, Refusal::OtherAlgorithm { named: true }),
         (r#"{"alg":"HS256","alg":"HS256"}"#, Refusal::Json(Part::Header, Fault::Duplicate)),
