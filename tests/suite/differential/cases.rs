@@ -135,6 +135,8 @@ cases! {
     realip_headers
     realip_inheritance
     realip_inside
+    realip_ip_hash
+    realip_limits
     realip_locations
     realip_recursive
     realip_remembered
