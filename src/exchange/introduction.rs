@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::features::Settings;
 use crate::features::error_log::Level;
 use crate::model::Listener;
-use crate::net::{Host, ProxyRead, now, read_proxy_header};
+use crate::net::{Host, ProxyHeader, ProxyRead, now, read_proxy_header};
 
 use super::connection::{Client, Serving};
 use super::io::fill;
@@ -26,6 +26,9 @@ impl Serving {
                 ProxyRead::Whole(length, header) => {
                     self.client.consume(length);
                     self.client.clear_read();
+                    if header.as_ref().is_some_and(ProxyHeader::is_cut) {
+                        self.tell_introduction(listener, settings, "broken PROXY protocol TLV");
+                    }
                     self.facts.proxy_header = header.map(Arc::new);
                     return !self.client.unread().is_empty() || self.wait(true).await;
                 }

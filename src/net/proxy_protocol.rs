@@ -214,6 +214,17 @@ fn number(name: &[u8], named: &[(&[u8], u8)]) -> Option<u8> {
 }
 
 impl ProxyHeader {
+    /// Whether what stands behind the addresses ends within a value: from there on nothing is found.
+    pub fn is_cut(&self) -> bool {
+        let mut left = &self.tlvs[..];
+        while let [_, high, low, rest @ ..] = left {
+            let length = usize::from(u16::from_be_bytes([*high, *low]));
+            let Some((_, behind)) = rest.split_at_checked(length) else { return true };
+            left = behind;
+        }
+        !left.is_empty()
+    }
+
     /// Appends the value of the TLV called so; false where there is none.
     pub fn tlv(&self, name: &[u8], out: &mut Vec<u8>) -> bool {
         let Some(name) = name.strip_prefix(b"ssl_") else { return append(&self.tlvs, name, NAMED, out) };

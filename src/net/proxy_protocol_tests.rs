@@ -110,6 +110,12 @@ fn nothing_is_found_behind_a_broken_type() {
         let own = ProxyHeader { tlvs: tlvs.into(), ..header(read(&version_2(0x21, 0x11, INET))).1 };
         own.tlv(name.as_bytes(), &mut Vec::new())
     };
+    let is_cut = |tlvs: &[u8]| {
+        let own = ProxyHeader { tlvs: tlvs.into(), ..header(read(&version_2(0x21, 0x11, INET))).1 };
+        own.is_cut()
+    };
+    assert!(!is_cut(b"") && !is_cut(&tlv(0x02, b"x")));
+    assert!(is_cut(&[2, 0]) && is_cut(&[2, 0, 1]) && is_cut(&[&tlv(2, b"x")[..], &[2]].concat()));
     assert!(found(&tlv(0x02, b""), "authority"));
     assert!(!found(&[0x01, 0, 9, 0x02, 0, 0], "authority"));
     assert!(!found(&[0x02, 0], "authority"));

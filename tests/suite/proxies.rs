@@ -193,6 +193,17 @@ fn what_a_proxy_says_of_tls_is_in_variables() {
     let mut client = Client::connect(&server.address("LISTEN"));
     client.send([&header[..], request("X", &[]).as_bytes()].concat());
     assert_eq!(client.response(false).expect("an answer").body, b"host|alice|0|\x01vp|");
+    // What is cut off is told once, and what stands before it is there.
+    let cut = [&header[..header.len() - 1], request("X", &[]).as_bytes()].concat();
+    let cut = [&cut[..15], &[cut[15] - 1], &cut[16..]].concat();
+    let mut client = Client::connect(&server.address("LISTEN"));
+    client.send(cut);
+    assert_eq!(client.response(false).expect("an answer").body, b"host|alice|0||");
+    until("it is told", || complaints(&server).len() == 1);
+    assert!(
+        complaints(&server)[0]
+            .starts_with("broken PROXY protocol TLV while reading PROXY protocol, client: ")
+    );
 }
 
 #[test]
