@@ -332,6 +332,8 @@ fn pause() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn buckets_do_as_those_of_nginx(
         rates in [16i64..3000, 16i64..100_000, 1000i64..2000],

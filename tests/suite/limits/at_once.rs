@@ -126,6 +126,52 @@ fn a_tunnel_counts_for_as_long_as_it_lives() {
 }
 
 #[test]
+fn what_is_counted_inside_counts_until_the_request_ends() {
+    both(|kind| {
+        let site = "
+limit_conn_zone $http_key zone=one:32k;
+log_format told '$uri $status $limit_conn_status';
+server {
+    listen @LISTEN@;
+    access_log @DIR@/access.log told;
+    location / { auth_request /auth; proxy_pass http://@UPSTREAM1@; }
+    location /auth { limit_conn one 1; limit_conn_status 403; proxy_pass http://@UPSTREAM2@; }
+}";
+        let place = Place::new();
+        let upstream = Origin::start(&place.address("UPSTREAM1"), vec![silence()]);
+        let no_content = Answer::new("HTTP/1.1 204 No Content\r\n\r\n");
+        let _judge = Origin::start(&place.address("UPSTREAM2"), vec![no_content]);
+        let scene = Scene { server: Server::start(kind, place, site), upstream };
+        let request = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\nKey: a\r\n\r\n");
+        let first = scene.held(&request("/1"));
+        assert_eq!(scene.client().ask(request("/2")).expect("an answer").status(), 403);
+        drop(first);
+        until("its end is logged", || scene.access_log().contains("/1 499 PASSED"));
+        let before = scene.upstream.received().len();
+        let mut waiting = Vec::new();
+        until("there is a place again", || {
+            let mut client = scene.client();
+            client.send(request("/3"));
+            waiting.push(client);
+            scene.upstream.received().len() > before
+        });
+        assert!(scene.access_log().starts_with("/2 403 REJECTED\n"));
+    });
+}
+
+#[test]
+fn a_handshake_that_fails_takes_no_place() {
+    both(|kind| {
+        let no = Answer::new("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+        let scene = Scene::start(kind, SITE, no);
+        let mut client = scene.client();
+        for _ in 0..5 {
+            assert_eq!(client.ask(handshake("/?user=a")).expect("an answer").status(), 400);
+        }
+    });
+}
+
+#[test]
 fn a_websocket_that_is_answered_here_counts_too() {
     let site = "
 limit_conn_zone $arg_k zone=one:32k;
