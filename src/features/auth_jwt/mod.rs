@@ -10,7 +10,6 @@ mod variables;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
 use crate::request::Template;
 use crate::source::Place;
@@ -163,11 +162,10 @@ fn expected(call: &mut Call) -> Arc<[Box<str>]> {
     call.args().iter().map(|word| String::from_utf8_lossy(&word.value).into()).collect()
 }
 
-/// Tokens that are encrypted would all be refused, which is not what was asked for: there is no serving that.
+/// Only signed tokens are read: who starts all the same (`--lenient`) refuses all that are encrypted.
 fn token_type(_: &mut Written, call: &mut Call) {
     if !call.arg(0).eq_ignore_ascii_case(b"signed") {
-        let message = format!("\"auth_jwt_type {}\" is not served by wsproxy", call.text(0));
-        let finding = Diagnostic::error("cannot-serve", call.span(0), message);
-        call.say(finding.help("only signed tokens are read; encrypted ones would all be refused"));
+        let what = format!("\"auth_jwt_type {}\"", call.text(0));
+        call.not_served(0, &what);
     }
 }
