@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::features::access::Satisfy;
 use crate::features::auth_jwt::{Guard, KeySource};
 use crate::features::auth_require::unmet;
 use crate::features::error_log::Level;
@@ -20,8 +21,6 @@ use super::Opinion;
 enum Denied {
     /// It brings no token.
     Missing,
-    /// It brings several.
-    Several,
     Refused(Refusal),
     Issuer,
     Audience,
@@ -119,17 +118,18 @@ impl Exchange<'_> {
             source.render(self.request, &mut token);
             return if token.is_empty() { Err(Denied::Missing) } else { Ok(token) };
         }
-        let mut sent = self.request.head.headers.all(Known::Authorization);
-        let first = sent.next().ok_or(Denied::Missing)?;
-        if sent.next().is_some() {
-            return Err(Denied::Several);
-        }
-        bearer(first).map(<[u8]>::to_vec).ok_or(Denied::Missing)
+        // A head with two of them is no request.
+        let sent = self.request.head.headers.first(Known::Authorization).ok_or(Denied::Missing)?;
+        bearer(sent).map(<[u8]>::to_vec).ok_or(Denied::Missing)
     }
 
     /// Says why, to the log and to the client (RFC 6750, section 3).
     fn deny(&mut self, guard: &Guard, denied: &Denied) -> Opinion {
         self.judge("auth_jwt", &guard.place, false);
+        if self.settings.access.satisfy == Satisfy::Any {
+            // Whoever lets the request in does not do so for what this token says.
+            self.request.jwt = None;
+        }
         self.report(Level::Info, format_args!("JWT: {denied}, {}", guard.place));
         let mut challenge = b"Bearer realm=\"".to_vec();
         let realm = challenge.len();
@@ -185,7 +185,6 @@ impl Denied {
     fn error(&self) -> Option<&'static str> {
         match self {
             Denied::Missing => None,
-            Denied::Several => Some("invalid_request"),
             Denied::Required(403) => Some("insufficient_scope"),
             Denied::Required(_) | Denied::Refused(_) | Denied::Issuer | Denied::Audience => {
                 Some("invalid_token")
@@ -198,7 +197,6 @@ impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Denied::Missing => "no token was sent",
-            Denied::Several => "more than one Authorization was sent",
             Denied::Refused(refusal) => return refusal.fmt(f),
             Denied::Issuer => "the token is from another issuer",
             Denied::Audience => "the token is for another audience",
