@@ -29,6 +29,9 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
             let message = "\"auth_jwt\" is on where no keys are in effect";
             let finding = Diagnostic::warning("no-keys", guard.name.span, message)
                 .here("every token is refused")
+                .note(
+                    "NGINX Plus verifies no signature where it has no keys: every token would open the door.",
+                )
                 .help("name keys with \"auth_jwt_key_file\" or \"auth_jwt_key_request\"");
             let place = block.map(|block| whole.tree.get(block).name.span);
             build.say_once(match place.filter(|place| *place != guard.name.span) {

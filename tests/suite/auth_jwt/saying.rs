@@ -53,7 +53,7 @@ fn scene() -> Scene {
     Scene::start(SITE, &[("keys.json", &jwks(&["one", "two"])), ("other.json", &jwks(&["three"]))])
 }
 
-/// "The realm's value can contain variables"; "The optional token parameter specifies a variable that contains
+/// "The specified string is used as a realm. Parameter value can contain variables. The optional token parameter specifies a variable that contains
 /// JSON Web Token. By default, JWT is passed in the “Authorization” header as a Bearer Token."
 #[test]
 fn a_token_is_asked_for() {
@@ -108,6 +108,20 @@ fn a_bad_token_is_refused_in_words_that_hold_nothing_of_it() {
         }
     }
     assert!(scene.upstream.received().is_empty());
+}
+
+/// "If none of the directives are specified, JWS signature verification will be skipped", says the guide of NGINX
+/// Plus of `auth_jwt_key_file` and `auth_jwt_key_request`. Here nothing is skipped.
+#[test]
+fn without_keys_nobody_is_let_in() {
+    let site = "server { listen @LISTEN@; location / { auth_jwt realm; proxy_pass http://@UPSTREAM1@; } }";
+    let scene = Scene::start(site, &[]);
+    let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJtZSJ9.";
+    for token in [good("one"), unsigned.to_owned()] {
+        assert_eq!(scene.status("/", &token), 401);
+    }
+    assert!(scene.server.logs().contains("\"auth_jwt\" is on where no keys are in effect"));
+    assert!(scene.log().contains("JWT: there is no key to verify the token with"), "{}", scene.log());
 }
 
 /// "auth_jwt_leeway: Sets the maximum allowable leeway to compensate clock skew when verifying the exp and nbf JWT
