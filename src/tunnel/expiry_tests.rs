@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use crate::websocket::frame::{Head, MAX_HEAD, Opcode};
 
 use super::memory::{Joined, seconds};
@@ -121,4 +123,31 @@ fn what_ends_earlier_goes_before() {
     let mut joined = Joined::new(seconds(30, 60, 60));
     joined.expire_in(MINUTE);
     assert!(matches!(joined.end().0.why, Why::ReadTimeout));
+}
+
+proptest! {
+    /// However the clock on the wall is set, and however long nothing happens: a tunnel never ends before it shows
+    /// that the token has expired, and not much more than a minute after it has begun to.
+    #[test]
+    fn no_clock_ends_a_tunnel_too_early_or_keeps_it(
+        life in 0..1000u64,
+        steps in prop::collection::vec((-500_000..500_000i64, 0..200u64, any::<bool>()), 1..30),
+    ) {
+        let mut joined = with_token(Duration::from_secs(life));
+        let expires = joined.wall + joined.now + life * 1000;
+        for (shift, seconds, talks) in steps {
+            joined.wall = joined.wall.saturating_add_signed(shift);
+            if talks {
+                joined.client.send(&message());
+            }
+            let had_expired = joined.wall + joined.now >= expires;
+            let passed = joined.pass(Duration::from_secs(seconds));
+            if let Err(closing) = passed {
+                assert_expired(&closing);
+                prop_assert!(joined.wall + joined.now >= expires);
+                return Ok(());
+            }
+            prop_assert!(!had_expired || seconds <= 60, "expired, and there after {seconds}s");
+        }
+    }
 }

@@ -113,6 +113,10 @@ impl Settings {
             sent.filter_map(behind_scheme).take(MOST_VALUES).for_each(|token| request.hide(token));
         }
         for id in self.holders.iter() {
+            let mut value = Vec::new();
+            request.variable(*id, &mut value);
+            request.hide(&value);
+            // What a client has written beside it is most likely one, too.
             match request.variables.source(*id) {
                 Source::Named(row, name) if row.prefix == "arg_" => {
                     taken::arguments(&request.target.args, name)
@@ -125,11 +129,7 @@ impl Settings {
                 Source::Named(row, name) if row.prefix == "cookie_" => {
                     taken::cookies(request, name).take(MOST_VALUES).for_each(|it| request.hide(it));
                 }
-                _ => {
-                    let mut value = Vec::new();
-                    request.variable(*id, &mut value);
-                    request.hide(&value);
-                }
+                _ => {}
             }
         }
     }
