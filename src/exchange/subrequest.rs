@@ -76,20 +76,21 @@ impl Inside {
 }
 
 impl Exchange<'_> {
-    /// Makes a request for `path` inside and hands its answer to `then`, which sees the variables of both.
+    /// Makes a request for `path` with `args` inside and hands its answer to `then`, which sees the variables of both.
     ///
     /// # Errors
     /// The client has gone.
     pub async fn subrequest<T>(
         &mut self,
         path: &[u8],
+        args: &[u8],
         keep: Keep,
         then: impl FnOnce(&Subanswer<'_>) -> T,
     ) -> Result<T, Reply> {
         // Its own location need not know what is one.
         self.settings.tokens.hide(self.request);
         let mut request = self.worker.request(self.live);
-        request.become_sub(self.request, path);
+        request.become_sub(self.request, path, args);
         self.request.exchange_values(&mut request);
         let mut exchange =
             Exchange::new(self.worker, self.live, &mut *self.client, &mut request, self.server);

@@ -309,9 +309,9 @@ impl Request {
         self.jwt = None;
     }
 
-    /// Makes of a request that was reset one that is made inside for `main`, to look at `path`: a GET without a
-    /// body, with the client's header lines (`ngx_http_subrequest`).
-    pub fn become_sub(&mut self, main: &Request, path: &[u8]) {
+    /// Makes of a request that was reset one that is made inside for `main`, to look at `path` with `args`: a GET
+    /// without a body, with the client's header lines (`ngx_http_subrequest`).
+    pub fn become_sub(&mut self, main: &Request, path: &[u8], args: &[u8]) {
         self.sub = true;
         self.internal = true;
         self.connection = main.connection.clone();
@@ -321,6 +321,7 @@ impl Request {
         self.target.path.clear();
         self.target.path.extend_from_slice(path);
         self.target.args.clear();
+        self.target.args.extend_from_slice(args);
         self.target.quoted = false;
         self.target.unparsed_is_valid = false;
         self.server_name = main.server_name.clone();

@@ -29,7 +29,7 @@ impl Exchange<'_> {
             let expires = if upgrades { expires(answer) } else { Vec::new() };
             (answer.request.reply.status, challenges(answer), expires)
         };
-        let (status, challenges, expires) = self.subrequest(uri, Keep::Head, answer).await?;
+        let (status, challenges, expires) = self.subrequest(uri, b"", Keep::Head, answer).await?;
         Ok(match status {
             200..300 => {
                 expires.iter().for_each(|value| self.expire_as_told(value));

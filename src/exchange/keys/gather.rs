@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -63,6 +62,10 @@ impl Exchange<'_> {
         let mut gathered = Gathered::default();
         for (at, source) in settings.sources().enumerate() {
             let (keys, began) = (before.sets[at].clone(), before.began[at]);
+            if self.is_asked_each_time(source) {
+                gathered.add(keys, began);
+                continue;
+            }
             match self.keys_of(source, Some(began)).await {
                 Ok((keys, began)) => gathered.add(keys, began),
                 Err(Trouble::Reply(reply)) => return Err(reply),
@@ -75,6 +78,14 @@ impl Exchange<'_> {
         Ok(Some(gathered).filter(|gathered| gathered.differs(before)))
     }
 
+    /// Whether what a source has was asked for on behalf of this request: there is nothing newer.
+    fn is_asked_each_time(&self, source: &KeySource) -> bool {
+        let KeySource::Subrequest(uri) = source else { return false };
+        let holds = self.settings.auth_jwt.key_cache.unwrap_or_default();
+        // Those of a URI with variables are not kept, as in NGINX Plus.
+        holds.is_zero() || uri.as_literal().is_none()
+    }
+
     /// The keys of one source. Those that are newer than what was got at `than` are wanted, if it is given; there
     /// may be none.
     async fn keys_of(
@@ -85,7 +96,10 @@ impl Exchange<'_> {
         let began = now();
         match source {
             KeySource::File(file) => self.file_keys(file, than.is_some()).map(|keys| (keys, began)),
-            KeySource::Subrequest(uri) => self.subrequest_keys(uri, than).await.map(|keys| (keys, began)),
+            KeySource::Subrequest(uri) => {
+                let kept = !self.is_asked_each_time(source);
+                self.subrequest_keys(uri, kept, than.is_some()).await.map(|keys| (keys, began))
+            }
             KeySource::Url(url) => self.fetched_keys(url, than).await,
         }
     }
@@ -99,26 +113,24 @@ impl Exchange<'_> {
         self.live.keys.files.keys(&path, unseen, anew, tell).map_err(Trouble::Source)
     }
 
-    /// Those of a URI with variables are not kept, as in NGINX Plus.
     async fn subrequest_keys(
         &mut self,
         uri: &Template,
-        than: Option<Instant>,
+        kept: bool,
+        anew: bool,
     ) -> Result<Arc<KeySet>, Trouble> {
-        let holds = self.settings.auth_jwt.key_cache.unwrap_or_default();
         let mut rendered = Vec::new();
-        let (uri, keys) = match uri.as_literal() {
-            Some(uri) if holds > Duration::ZERO => (uri, self.kept_keys(uri, holds, than.is_some()).await?),
-            _ => {
-                uri.render(self.request, &mut rendered);
-                if rendered.first() != Some(&b'/') {
-                    let why = format!("\"{}\" is no URI to ask for them", Shown(&rendered));
-                    return Err(Trouble::Source(why));
-                }
-                (&rendered[..], self.asked_keys(&rendered, Level::Info).await?)
-            }
+        uri.render(self.request, &mut rendered);
+        if rendered.first() != Some(&b'/') {
+            let why = format!("\"{}\" is no URI to ask for them", Shown(&rendered));
+            return Err(Trouble::Source(why));
+        }
+        let holds = self.settings.auth_jwt.key_cache.unwrap_or_default();
+        let keys = match kept {
+            true => self.kept_keys(&rendered, holds, anew).await?,
+            false => self.asked_keys(&rendered, Level::Info).await?,
         };
-        keys.map_err(|why| Trouble::Source(format!("subrequest \"{}\": {why}", Shown(uri))))
+        keys.map_err(|why| Trouble::Source(format!("subrequest \"{}\": {why}", Shown(&rendered))))
     }
 
     async fn fetched_keys(

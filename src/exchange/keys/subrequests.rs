@@ -106,7 +106,9 @@ impl Exchange<'_> {
     /// # Errors
     /// The client has gone.
     pub(super) async fn asked_keys(&mut self, uri: &[u8], level: Level) -> Result<Keys, Reply> {
-        let keys = self.subrequest(uri, Keep::Body { most: MAX_KEYS_SIZE }, read).await?;
+        let mark = uri.iter().position(|byte| *byte == b'?');
+        let (path, args) = mark.map_or((uri, &b""[..]), |mark| (&uri[..mark], &uri[mark + 1..]));
+        let keys = self.subrequest(path, args, Keep::Body { most: MAX_KEYS_SIZE }, read).await?;
         if let Ok(keys) = &keys {
             for sentence in keys.remarks() {
                 self.report(level, format_args!("keys of \"{}\": {sentence}", Shown(uri)));

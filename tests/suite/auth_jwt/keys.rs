@@ -23,7 +23,7 @@ server {
     location /asked { auth_jwt_key_request /keys; proxy_pass http://@UPSTREAM1@; }
     location /kept { auth_jwt_key_request /keys; auth_jwt_key_cache 1h; proxy_pass http://@UPSTREAM1@; }
     location /both { auth_jwt_key_request /keys; auth_jwt_key_file keys.json; proxy_pass http://@UPSTREAM1@; }
-    location /by { auth_jwt_key_request /keys/$arg_tenant; auth_jwt_key_cache 1h; proxy_pass http://@UPSTREAM1@; }
+    location /by { auth_jwt_key_request /keys/of?tenant=$arg_tenant; auth_jwt_key_cache 1h; proxy_pass http://@UPSTREAM1@; }
     location /served { auth_jwt_key_request /file/keys.json; proxy_pass http://@UPSTREAM1@; }
     location /open { auth_jwt off; proxy_pass http://@UPSTREAM1@; }
     location /except {
@@ -99,10 +99,11 @@ fn keys_are_asked_for_by_a_subrequest() {
         assert_eq!((scene.status("/asked", &good("one")), asked()), (200, times));
     }
     assert_eq!((scene.ask("/asked", "").status(), asked()), (401, 3));
+    assert_eq!((scene.status("/asked", &good("unknown")), asked()), (401, 4), "once for one request");
     assert_eq!((scene.status("/both", &good("one")), scene.status("/served", &good("one"))), (200, 200));
     assert_eq!(scene.status("/by?tenant=a/b", &good("one")), 200);
     let last = keys.received().pop().expect("a request for keys").message;
-    assert_eq!(last.first_line(), "GET /keys/a/b HTTP/1.1");
+    assert_eq!(last.first_line(), "GET /keys/of?tenant=a/b HTTP/1.1");
     assert!(scene.log().lines().all(|line| !line.contains("[error]")), "{}", scene.log());
 }
 

@@ -61,6 +61,43 @@ fn a_socket_opens_for_a_good_token_only_and_its_log_line_knows_whose_it_was() {
     assert_eq!(lines()[6..], ["401 - -"; 6]);
 }
 
+/// What the page about tokens says to try things out with.
+#[test]
+fn keys_and_tokens_of_our_own_making_open_the_door() {
+    let place = Place::new();
+    let wsproxy = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wsproxy"));
+        let output =
+            command.arg("token").args(arguments).current_dir(place.path("")).output().expect("the binary");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    wsproxy(&["keys", "--alg", "ES256", "--alg", "EdDSA"]);
+    let token = |alg: &str, expires: &str| {
+        wsproxy(&[
+            "new",
+            "--key",
+            "private.jwks.json",
+            "--alg",
+            alg,
+            "--subject",
+            "anna",
+            "--expires",
+            expires,
+        ])
+    };
+    let (es, ed, old) = (token("ES256", "1h"), token("EdDSA", "1h"), token("ES256", "-1h"));
+    let site = "server { listen @LISTEN@; auth_jwt chat token=$arg_token; auth_jwt_key_file jwks.json;
+        location / { websocket_echo; } }";
+    let server = Server::start(Kind::Wsproxy, place, site);
+    let status = |token: &str| {
+        let mut client = Client::connect(&server.address("LISTEN"));
+        client.send(handshake(&format!("/?token={token}"), ""));
+        client.response(true).expect("an answer").status()
+    };
+    assert_eq!((status(&es), status(&ed), status(&old), status("")), (101, 101, 401, 401));
+}
+
 #[test]
 fn check_tells_of_a_secret_that_everybody_can_read() {
     let place = Place::new();
