@@ -4,6 +4,9 @@
 //! is never masked, and what could be a word or a path only where a token may stand.
 
 use std::net::IpAddr;
+use std::ops::Range;
+
+use memchr::memmem;
 
 /// What stands in a log in a token's place.
 pub const MASK: &[u8] = b"***";
@@ -57,63 +60,103 @@ impl Secrets {
         self.values.push(value.into());
     }
 
-    /// Masks what is hidden in `text` from `start` on, in each of the spellings that logs have.
+    /// Masks what is hidden in `text` from `start` on, in each of the spellings that logs have. It takes time that
+    /// grows with the text, not with what a client has written there.
     pub fn mask(&self, text: &mut Vec<u8>, start: usize) {
         if self.too_many && text.len() > start {
             text.truncate(start);
             text.extend_from_slice(MASK);
             return;
         }
-        let Some(first) = (start..text.len()).find(|at| self.found(&text[start..], at - start).is_some())
-        else {
+        let spans = self.spans(&text[start..]);
+        if spans.is_empty() {
             return;
-        };
-        let shown = text.split_off(start);
-        let mut at = first - start;
-        text.extend_from_slice(&shown[..at]);
-        while at < shown.len() {
-            match self.found(&shown, at) {
-                Some(end) => {
-                    text.extend_from_slice(MASK);
-                    at = end;
-                }
-                None => {
-                    text.push(shown[at]);
-                    at += 1;
-                }
-            }
         }
+        let shown = text.split_off(start);
+        let mut at = 0;
+        for span in spans {
+            text.extend_from_slice(&shown[at..span.start]);
+            text.extend_from_slice(MASK);
+            at = span.end;
+        }
+        text.extend_from_slice(&shown[at..]);
     }
 
-    /// Where the longest hidden value ends that begins at `at`.
-    fn found(&self, text: &[u8], at: usize) -> Option<usize> {
-        let ends = self.values.iter().filter_map(|value| {
-            let end = ends_at(text, at, value)?;
+    /// Where hidden values are, in order; those that overlap are one.
+    fn spans(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let plain = Plain::of(text);
+        let mut found = Vec::new();
+        for value in &self.values {
             let anywhere = value.len() >= SHORT && !value.contains(&b'/');
-            (anywhere || stands_alone(text, at, end)).then_some(end)
+            let mut keep = |span: Range<usize>| {
+                if anywhere || stands_alone(text, span.start, span.end) {
+                    found.push(span);
+                }
+            };
+            all(text, value).for_each(|at| keep(at..at + value.len()));
+            if plain.is_other {
+                all(&plain.bytes, value).for_each(|at| keep(plain.at[at]..plain.at[at + value.len()]));
+            }
+            if anywhere {
+                found.extend(plain.cut(value));
+            }
+        }
+        found.sort_unstable_by_key(|span| span.start);
+        found.dedup_by(|later, earlier| {
+            let overlaps = later.start < earlier.end;
+            if overlaps {
+                earlier.end = earlier.end.max(later.end);
+            }
+            overlaps
         });
-        ends.max()
+        found
     }
 }
 
-/// Where `value` ends if it begins at `at`: as it is, or with bytes of it escaped as URLs and logs do.
-fn ends_at(text: &[u8], at: usize, value: &[u8]) -> Option<usize> {
-    if text[at..].starts_with(value) {
-        return Some(at + value.len());
-    }
-    let mut end = at;
-    for (matched, byte) in value.iter().enumerate() {
-        let rest = &text[end..];
-        if matched >= BEGINNING && value.len() >= SHORT && (rest.is_empty() || rest == CUT) {
-            return Some(end);
+/// Text with what URLs and logs escape in it as it is meant.
+struct Plain {
+    bytes: Vec<u8>,
+    /// Where each of them begins in the text, and where that ends.
+    at: Vec<usize>,
+    /// Something was escaped.
+    is_other: bool,
+}
+
+impl Plain {
+    fn of(text: &[u8]) -> Plain {
+        let (mut bytes, mut at) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len() + 1));
+        let mut next = 0;
+        while next < text.len() {
+            let (byte, length) = escaped(&text[next..]).unwrap_or((text[next], 1));
+            bytes.push(byte);
+            at.push(next);
+            next += length;
         }
-        end += match escaped(rest) {
-            Some((one, length)) if one == *byte => length,
-            _ if rest.first() == Some(byte) => 1,
-            _ => return None,
-        };
+        at.push(text.len());
+        let is_other = bytes.len() < text.len();
+        Plain { bytes, at, is_other }
     }
-    Some(end)
+
+    /// Where a value begins that is cut off at the end, if enough of it is left to betray it.
+    fn cut(&self, value: &[u8]) -> Option<Range<usize>> {
+        let end = self.bytes.strip_suffix(CUT).map_or(self.bytes.len(), <[u8]>::len);
+        let from = end.saturating_sub(value.len() - 1);
+        let beginning = &value[..BEGINNING];
+        let begins = all(&self.bytes[from..end], beginning).map(|at| from + at);
+        let mut whole = begins.filter(|at| value.starts_with(&self.bytes[*at..end]));
+        whole.next().map(|at| self.at[at]..self.at[end])
+    }
+}
+
+/// Wherever `value` begins in `text`.
+fn all(text: &[u8], value: &[u8]) -> impl Iterator<Item = usize> {
+    let finder = memmem::Finder::new(value).into_owned();
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = from + finder.find(text.get(from..)?)?;
+        from = at + 1;
+        Some(at)
+    })
 }
 
 /// Whether a value is all of the text, or all of an argument, a cookie, an element of a list within it.
@@ -231,6 +274,20 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(masked(&many, "GET / HTTP/1.1"), "***");
         assert_eq!(masked(&many, ""), "");
+    }
+
+    /// Whoever writes a token of one letter, and more of it, waits no longer than others.
+    #[test]
+    fn no_token_makes_it_slow() {
+        let token = "a".repeat(4000);
+        let text = format!("GET /?t={token}&b={}b&c=%61{}", &token[1..], "a".repeat(4000));
+        let mut secrets = Secrets::default();
+        (0..MOST).for_each(|cut| secrets.add(&token.as_bytes()[cut..]));
+        let began = std::time::Instant::now();
+        let mut out = text.into_bytes();
+        secrets.mask(&mut out, 0);
+        assert!(out.starts_with(b"GET /?t=***&b=***b&c=***"), "{}", out.escape_ascii());
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", began.elapsed());
     }
 
     proptest! {
