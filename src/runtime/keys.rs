@@ -63,16 +63,21 @@ fn report(live: &Live, url: &str, landed: Landed, keys: Option<&KeySet>, why: &s
     match landed {
         Landed::Renewed => {}
         Landed::Well => tell(log, Level::Notice, 0, format_args!("keys were fetched from \"{url}\"")),
-        Landed::Stale(left) => {
+        Landed::Stale { left, again } => {
             let left = left.as_secs();
             let message = format_args!("no keys from \"{url}\": {why}; those from before stay for {left}s");
-            tell(log, Level::Error, 0, message);
+            tell(log, level(again), 0, message);
         }
-        Landed::Nothing => {
+        Landed::Nothing { again } => {
             let message = format_args!("no keys from \"{url}\": {why}; what needs them is answered 500");
-            tell(log, Level::Error, 0, message);
+            tell(log, level(again), 0, message);
         }
     }
+}
+
+/// What goes on to fail is told every few seconds: once is enough for whoever has to act.
+fn level(again: bool) -> Level {
+    if again { Level::Info } else { Level::Error }
 }
 
 async fn at(next: Option<Instant>) {

@@ -37,10 +37,17 @@ struct State {
     due: Instant,
     /// When the fetch that is under way began.
     under_way: Option<Instant>,
-    /// Why the last fetch failed, and when.
-    failed: Option<(Arc<str>, Instant)>,
+    /// The last fetch, if it failed.
+    failed: Option<Failed>,
     /// When a fetch was last hurried for an unknown key.
     anew: Option<Instant>,
+}
+
+struct Failed {
+    why: Arc<str>,
+    at: Instant,
+    /// There were keys from before.
+    held: bool,
 }
 
 /// Keys, and when the fetch began that brought them.
@@ -64,10 +71,10 @@ pub enum Landed {
     Renewed,
     /// There are keys, and there were none, or the fetch before has failed.
     Well,
-    /// There are none; those from before hold for this long yet.
-    Stale(Duration),
+    /// There are none, and those from before hold for so long yet. `again`: for the reason that is known.
+    Stale { left: Duration, again: bool },
     /// There are none.
-    Nothing,
+    Nothing { again: bool },
 }
 
 impl Fetched {
@@ -110,8 +117,9 @@ impl Fetched {
                 return Ok(got);
             }
             if !state.is_awaited() {
-                if let Some((why, _)) = state.failed.as_ref().filter(|(_, at)| at.elapsed() < FAILED_LATELY) {
-                    return Err(why.clone());
+                let failed = state.failed.as_ref();
+                if let Some(failed) = failed.filter(|failed| failed.at.elapsed() < FAILED_LATELY) {
+                    return Err(failed.why.clone());
                 }
                 state.due = now();
             }
@@ -122,7 +130,7 @@ impl Fetched {
         let state = lock(&self.state);
         match (self.held(&state), waited, &state.failed) {
             (Some(got), ..) => Ok(got),
-            (None, Ok(_), Some((why, _))) => Err(why.clone()),
+            (None, Ok(_), Some(failed)) => Err(failed.why.clone()),
             _ => Err("they are still being fetched".into()),
         }
     }
@@ -185,11 +193,17 @@ impl Flight {
                 if was_well { Landed::Renewed } else { Landed::Well }
             }
             Err(why) => {
-                state.failed = Some((why.into(), moment));
+                let (why, got) = (Arc::from(why), fetched.held(&state));
+                let is_known = |before: &Failed| before.why == why && before.held == got.is_some();
+                let again = state.failed.as_ref().is_some_and(is_known);
+                state.failed = Some(Failed { why, at: moment, held: got.is_some() });
                 state.due = moment + RETRY;
-                match fetched.held(&state) {
-                    Some(got) => Landed::Stale((fetched.holds * 2).saturating_sub(got.began.elapsed())),
-                    None => Landed::Nothing,
+                match got {
+                    Some(got) => {
+                        let left = (fetched.holds * 2).saturating_sub(got.began.elapsed());
+                        Landed::Stale { left, again }
+                    }
+                    None => Landed::Nothing { again },
                 }
             }
         };

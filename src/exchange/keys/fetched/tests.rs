@@ -39,14 +39,16 @@ async fn old_keys_stay_for_as_long_again_and_no_longer() {
     let (fetched, hurry) = (fetched(), Notify::new());
     fly(&fetched, set("one"));
     advance(MINUTE).await;
-    assert_eq!(fly(&fetched, fails()), Landed::Stale(MINUTE));
+    assert_eq!(fly(&fetched, fails()), Landed::Stale { left: MINUTE, again: false });
     assert_eq!(fetched.due(), Some(now() + RETRY));
     assert!(fetched.keys(&hurry).await.is_ok());
     advance(MINUTE - Duration::from_secs(1)).await;
     assert!(fetched.keys(&hurry).await.is_ok());
     advance(Duration::from_secs(1)).await;
-    assert_eq!(fly(&fetched, fails()), Landed::Nothing);
+    assert_eq!(fly(&fetched, fails()), Landed::Nothing { again: false });
     assert_eq!(fetched.keys(&hurry).await.err().as_deref(), Some("no"));
+    advance(RETRY).await;
+    assert_eq!(fly(&fetched, fails()), Landed::Nothing { again: true });
     advance(RETRY).await;
     assert_eq!(fly(&fetched, set("one")), Landed::Well);
     assert!(fetched.keys(&hurry).await.is_ok());
