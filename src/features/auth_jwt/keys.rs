@@ -1,6 +1,7 @@
 //! Where keys come from.
 
 use std::ffi::OsStr;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -71,12 +72,27 @@ pub fn request(call: &mut Call) -> Option<KeySource> {
         return None;
     }
     match Url::parse(text) {
-        Ok(url) => Some(KeySource::Url(Arc::new(url))),
+        Ok(url) => {
+            in_the_clear(call, &url);
+            Some(KeySource::Url(Arc::new(url)))
+        }
         Err(error) => {
             let message = format!("the URL \"{}\" {error}", call.text(0));
             call.error(0, "invalid-value", message);
             None
         }
+    }
+}
+
+/// Who can change what comes from there can sign tokens.
+fn in_the_clear(call: &mut Call, url: &Url) {
+    let is_here = |host: &str| {
+        host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+    };
+    if !url.tls && !is_here(&url.host) {
+        let message = "keys are fetched in the clear: who is on the way can put in keys of their own";
+        let finding = Diagnostic::info("keys-in-the-clear", call.span(0), message);
+        call.say(finding.help("use https://, unless everybody on the way is trusted"));
     }
 }
 

@@ -10,6 +10,7 @@ mod variables;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
 use crate::request::Template;
 use crate::source::Place;
@@ -152,6 +153,11 @@ fn auth_jwt(written: &mut Written, call: &mut Call) {
         }
         written.guard = Some(None);
         return;
+    }
+    if call.arg(0).starts_with(b"token=") {
+        let finding =
+            Diagnostic::warning("missing-parameter", call.span(0), "this is the realm, not the token");
+        call.say(finding.help(format!("write a realm in front of it: \"auth_jwt chat {};\"", call.text(0))));
     }
     let realm = call.template(0);
     let token = token.map(|token| call.template_of(token, call.span(1), "token=".len()));

@@ -121,3 +121,23 @@ fn check_tells_of_a_secret_that_everybody_can_read() {
         assert!(!said.contains("readable-secret") && !said.contains("key-file"), "{said}");
     }
 }
+
+#[test]
+fn check_tells_of_keys_that_are_fetched_in_the_clear() {
+    let place = Place::new();
+    for (url, is_told) in [
+        ("http://id.example/keys", true),
+        ("https://id.example/keys", false),
+        ("http://127.0.0.1:8080/keys", false),
+        ("http://[::1]/keys", false),
+        ("http://localhost/keys", false),
+    ] {
+        let text = format!("events {{}}\nhttp {{ auth_jwt_key_request {url}; }}\n");
+        let file = place.write("nginx.conf", &text);
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_wsproxy")).arg("check").arg(&file).output().expect("the binary");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.contains("info[keys-in-the-clear]"), is_told, "{url}: {said}");
+    }
+}
