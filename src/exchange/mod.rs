@@ -1,8 +1,9 @@
 //! Requests and their replies: from a connection's first byte to the line in the access log.
 //!
-//! `connection` reads heads, `life` is the page where a request's fate is decided, `destination` finds
-//! where a request goes on to and `forward` asks upstreams, `subrequest` makes requests within requests, `upgrade` makes tunnels, `answer` answers from
-//! here. What moves beside a `Model` is in `live` (for all workers) and `worker` (for one).
+//! `connection` reads heads, `life` is the page where a request's fate is decided, `preaccess` and `access` ask at
+//! the door, `destination` finds where a request goes on to and `forward` asks upstreams, `subrequest` makes requests
+//! within requests, `upgrade` makes tunnels, `answer` answers from here. What moves beside a `Model` is in `live` (for
+//! all workers) and `worker` (for one).
 
 mod accel;
 mod access;

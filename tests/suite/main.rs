@@ -14,6 +14,7 @@ mod handshakes;
 mod health;
 mod layers;
 mod limits;
+mod links;
 mod living;
 mod pages;
 mod proxies;
