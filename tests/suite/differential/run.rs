@@ -21,6 +21,7 @@ use crate::support::{
     origin::Origin,
     server::{Kind, Place, Server},
     stream::Address,
+    until,
 };
 
 /// What a run shows.
@@ -44,7 +45,7 @@ pub fn run(kind: Kind, case: &Path, site: &str, script: &Script) -> Outcome {
 
     for connection in &script.connections {
         outcome.text.push_str("== connection\n");
-        converse(&server, connection, &mut outcome);
+        converse(&server, connection, &upstreams, &mut outcome);
     }
     if let Some(lines) = script.log_lines {
         outcome.text.push_str(&log(&server.place, lines));
@@ -134,10 +135,10 @@ fn pin_times(directory: &Path) {
     }
 }
 
-fn converse(server: &Server, connection: &Connection, outcome: &mut Outcome) {
+fn converse(server: &Server, connection: &Connection, upstreams: &[Origin], outcome: &mut Outcome) {
     let mut client = Client::connect(&server.address(&connection.to));
     for step in &connection.steps {
-        if let Err(why) = take(&mut client, step, connection.dribble, server, outcome) {
+        if let Err(why) = take(&mut client, step, connection.dribble, (server, upstreams), outcome) {
             outcome.complain(why);
             return;
         }
@@ -149,7 +150,7 @@ fn take(
     client: &mut Client,
     step: &Step,
     dribble: bool,
-    server: &Server,
+    (server, upstreams): (&Server, &[Origin]),
     outcome: &mut Outcome,
 ) -> Result<(), String> {
     match step {
@@ -202,6 +203,7 @@ fn take(
             }
             outcome.text.push_str("-- closed\n");
         }
+        Step::Asked(index) => until("an upstream is asked", || !upstreams[*index].received().is_empty()),
     }
     Ok(())
 }

@@ -24,8 +24,8 @@
 //! to answer before the body came. `connection … dribble` sends one byte at a time. `expect STATUS head`
 //! reads the answer to a HEAD. `expect bytes TEXT` reads that many bytes, `expect raw` all until the
 //! server closes, with no head looked for. `expect cut STATUS TEXT` reads an answer that ends before its
-//! body does. `finish` ends the sending side. `log LINES` says how many lines
-//! `access.log` will have, and puts them into the transcript.
+//! body does. `finish` ends the sending side. `asked N` waits until upstream N has got a request. `log LINES`
+//! says how many lines `access.log` will have, and puts them into the transcript.
 
 use super::super::support::{
     escape,
@@ -75,6 +75,8 @@ pub enum Step {
     Bytes(Vec<u8>),
     /// Reads until the server closes and looks for a text.
     Raw(String),
+    /// Waits until this upstream, by index, has got a request.
+    Asked(usize),
     Closed,
 }
 
@@ -128,6 +130,7 @@ impl Parser {
             "connection" => self.begin_connection(rest),
             "expect" => self.expect(rest),
             "finish" => self.step(Step::Finish),
+            "asked" => self.step(Step::Asked(upstream_index(rest)?)),
             "received" => {
                 let (number, text) = rest.split_once(' ').ok_or("`received N TEXT`")?;
                 self.script.received.push((upstream_index(number)?, unescaped(text)?));
