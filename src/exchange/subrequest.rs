@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-use crate::http1::{BodyDecoder, Framing, Trailers};
+use crate::http1::{BodyDecoder, Framing, Known, Trailers};
 use crate::net::numbered;
 use crate::request::Request;
 
@@ -91,6 +91,9 @@ impl Exchange<'_> {
         self.settings.tokens.hide(self.request);
         let mut request = self.worker.request(self.live);
         request.become_sub(self.request, path, args);
+        if keep != Keep::Head {
+            request.head.headers.retain(|_, _, known| !is_about_the_answer(known));
+        }
         self.request.exchange_values(&mut request);
         let mut exchange =
             Exchange::new(self.worker, self.live, &mut *self.client, &mut request, self.server);
@@ -175,4 +178,14 @@ impl Exchange<'_> {
             }
         }
     }
+}
+
+/// Whether a header line asks for less than the whole answer, or for another spelling of it: where the answer is
+/// read here, that is not for the client to say.
+fn is_about_the_answer(known: Known) -> bool {
+    use Known::{AcceptEncoding, IfMatch, IfModifiedSince, IfNoneMatch, IfRange, IfUnmodifiedSince, Range};
+    matches!(
+        known,
+        AcceptEncoding | IfMatch | IfModifiedSince | IfNoneMatch | IfRange | IfUnmodifiedSince | Range
+    )
 }

@@ -131,7 +131,7 @@ fn read(answer: &Subanswer<'_>) -> Keys {
     let coded = request.upstream.answered
         && request.upstream.head.headers.all(Known::ContentEncoding).next().is_some();
     read_keys(answer.body).map_err(|why| match coded {
-        true => "the answer is compressed: proxy_set_header Accept-Encoding \"\"".into(),
+        true => "the answer is compressed, though nobody has asked for that".into(),
         false => why.into(),
     })
 }

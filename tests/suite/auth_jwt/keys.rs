@@ -166,7 +166,23 @@ fn a_compressed_answer_is_told_of() {
     let zipped = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\u{8b}";
     let (scene, _keys) = scene(Answer::new(zipped));
     assert_eq!(scene.status("/asked", &good("one")), 500);
-    assert!(scene.log().contains("compressed: proxy_set_header Accept-Encoding \"\""), "{}", scene.log());
+    assert!(scene.log().contains("the answer is compressed"), "{}", scene.log());
+}
+
+/// A client that would have a part of the keys, none, or others than they are gets nobody into trouble.
+#[test]
+fn what_a_client_says_of_its_answer_is_not_said_of_the_keys() {
+    let (scene, keys) = scene(keys_answer(&["one"]));
+    let said = "Range: bytes=0-3\r\nIf-Range: x\r\nIf-None-Match: *\r\nIf-Match: x\r\nAccept-Encoding: gzip\r\n\
+        If-Modified-Since: Sat, 01 Jan 2050 00:00:00 GMT\r\nIf-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT\r\n\
+        X-Else: goes on\r\n";
+    scene.ask("/asked", &format!("{said}{}", super::bearer(&good("one"))));
+    let asked = keys.received().pop().expect("a request for keys").message;
+    for line in said.lines().filter_map(|line| line.split_once(':')) {
+        assert_eq!(asked.header(line.0).is_some(), line.0 == "X-Else", "{}", line.0);
+    }
+    let client = scene.upstream.received().pop().expect("the client's own request").message;
+    assert!(client.header("range").is_some() && client.header("if-none-match").is_some());
 }
 
 #[test]
