@@ -4,6 +4,8 @@
 //! bytes in one of them. A file included twice is two sources that share one text, so that a span
 //! knows by which `include` it was reached.
 
+mod stamp;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
@@ -11,6 +13,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+
+pub use stamp::Stamp;
 
 /// Names one source of a [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,6 @@
 //! `ngx_http_limit_conn_module`: how many requests of a key may be there at once. A tunnel is one for as long
 //! as it lives.
 
-use std::sync::Arc;
-
 use crate::directive::Context;
 use crate::request::{Request, Variable};
 
@@ -54,39 +52,8 @@ pub struct Limit {
     pub most: u16,
 }
 
-#[derive(Default)]
-pub struct Written {
-    limits: Vec<Limit>,
-    dry_run: Option<bool>,
-    log_level: Option<Level>,
-    status: Option<u16>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub limits: Arc<[Limit]>,
-    pub dry_run: bool,
-    pub log_level: Level,
-    pub status: u16,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { limits: Arc::default(), dry_run: false, log_level: Level::Error, status: 503 }
-    }
-}
-
-impl Written {
-    /// A block with limits of its own forgets the outer ones.
-    pub fn over(&self, outer: &Settings) -> Settings {
-        Settings {
-            limits: if self.limits.is_empty() { outer.limits.clone() } else { self.limits[..].into() },
-            dry_run: self.dry_run.unwrap_or(outer.dry_run),
-            log_level: self.log_level.unwrap_or(outer.log_level),
-            status: self.status.unwrap_or(outer.status),
-        }
-    }
-}
+pub type Written = zones::Written<Limit>;
+pub type Settings = zones::Settings<Limit>;
 
 fn limit(written: &mut Written, call: &mut Call) {
     let Some(name) = zones::use_of_connections(call) else { return };

@@ -1,7 +1,5 @@
 //! `ngx_http_limit_req_module`: how quickly requests of a key may come. To WebSockets these are handshakes.
 
-use std::sync::Arc;
-
 use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, values};
 use crate::request::{Request, Variable};
@@ -64,39 +62,8 @@ pub struct Limit {
     pub delay: i64,
 }
 
-#[derive(Default)]
-pub struct Written {
-    limits: Vec<Limit>,
-    dry_run: Option<bool>,
-    log_level: Option<Level>,
-    status: Option<u16>,
-}
-
-#[derive(Clone, Debug)]
-pub struct Settings {
-    pub limits: Arc<[Limit]>,
-    pub dry_run: bool,
-    pub log_level: Level,
-    pub status: u16,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { limits: Arc::default(), dry_run: false, log_level: Level::Error, status: 503 }
-    }
-}
-
-impl Written {
-    /// A block with limits of its own forgets the outer ones.
-    pub fn over(&self, outer: &Settings) -> Settings {
-        Settings {
-            limits: if self.limits.is_empty() { outer.limits.clone() } else { self.limits[..].into() },
-            dry_run: self.dry_run.unwrap_or(outer.dry_run),
-            log_level: self.log_level.unwrap_or(outer.log_level),
-            status: self.status.unwrap_or(outer.status),
-        }
-    }
-}
+pub type Written = zones::Written<Limit>;
+pub type Settings = zones::Settings<Limit>;
 
 impl Settings {
     /// The level at which it is told that a request has to wait.

@@ -5,6 +5,7 @@
 //! kept, and what counts by a key takes no more memory than its zone was given.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, values};
@@ -12,6 +13,7 @@ use crate::request::{Piece, Template};
 use crate::source::Span;
 
 use super::Call;
+use super::error_log::Level;
 
 /// The size of a page of memory, in which nginx counts the least size of a zone.
 pub const PAGE: u64 = 4096;
@@ -77,6 +79,49 @@ impl<Z: Default> Numbered<Z> {
     pub fn of_name(&mut self, name: &[u8]) -> &mut Z {
         let number = self.number(name);
         &mut self.zones[number]
+    }
+}
+
+/// What a block says of limits of one kind.
+pub struct Written<L> {
+    pub limits: Vec<L>,
+    pub dry_run: Option<bool>,
+    pub log_level: Option<Level>,
+    pub status: Option<u16>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Settings<L> {
+    pub limits: Arc<[L]>,
+    /// Counts and tells, but refuses nobody.
+    pub dry_run: bool,
+    /// At which level a refusal is told.
+    pub log_level: Level,
+    /// What one too many is answered.
+    pub status: u16,
+}
+
+impl<L> Default for Written<L> {
+    fn default() -> Written<L> {
+        Written { limits: Vec::new(), dry_run: None, log_level: None, status: None }
+    }
+}
+
+impl<L> Default for Settings<L> {
+    fn default() -> Settings<L> {
+        Settings { limits: Arc::default(), dry_run: false, log_level: Level::Error, status: 503 }
+    }
+}
+
+impl<L: Copy> Written<L> {
+    /// A block with limits of its own forgets the outer ones.
+    pub fn over(&self, outer: &Settings<L>) -> Settings<L> {
+        Settings {
+            limits: if self.limits.is_empty() { outer.limits.clone() } else { self.limits[..].into() },
+            dry_run: self.dry_run.unwrap_or(outer.dry_run),
+            log_level: self.log_level.unwrap_or(outer.log_level),
+            status: self.status.unwrap_or(outer.status),
+        }
     }
 }
 

@@ -1,14 +1,15 @@
 //! Files of users, read when they have changed.
 
 use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
 
 use rustix::io::Errno;
+
+use crate::net::wall_clock;
+use crate::source::Stamp;
 
 use super::file::UserFile;
 
@@ -17,9 +18,6 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 
 /// How many files are remembered: their names may come from requests.
 const MOST: usize = 64;
-
-/// A file that has changed this lately may change again without its times telling.
-const UNSETTLED: Duration = Duration::from_secs(2);
 
 /// Why a file cannot be asked.
 #[derive(Debug)]
@@ -35,57 +33,29 @@ pub struct Files {
 }
 
 struct Known {
-    state: State,
+    stamp: Stamp,
     /// When it was read nothing had changed for a while.
     settled: bool,
     file: Arc<UserFile>,
 }
 
-/// What changes when a file does.
-#[derive(PartialEq, Eq)]
-struct State {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl State {
-    fn of(found: &Metadata) -> State {
-        State {
-            device: found.dev(),
-            inode: found.ino(),
-            size: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        }
-    }
-
-    fn is_settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let latest = self.modified.0.max(self.changed.0);
-        i64::try_from(now.as_secs()).is_ok_and(|now| now - latest > UNSETTLED.as_secs() as i64)
-    }
-}
-
 impl Files {
     pub fn get(&self, path: &Path) -> Result<Arc<UserFile>, NotRead> {
         let found = fs::metadata(path).map_err(|error| NotRead { call: "open", error })?;
-        let state = State::of(&found);
+        let stamp = Stamp::of(&found);
         {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(known) = known.get(path).filter(|known| known.settled && known.state == state) {
+            if let Some(known) = known.get(path).filter(|known| known.settled && known.stamp == stamp) {
                 return Ok(known.file.clone());
             }
         }
-        let settled = state.is_settled();
+        let settled = stamp.is_settled(wall_clock());
         let file = Arc::new(UserFile::parse(&read(path)?));
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST && !known.contains_key(path) {
             known.clear();
         }
-        known.insert(path.to_owned(), Known { state, settled, file: file.clone() });
+        known.insert(path.to_owned(), Known { stamp, settled, file: file.clone() });
         Ok(file)
     }
 }
@@ -114,6 +84,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, NotRead> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
 
     #[test]

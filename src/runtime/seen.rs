@@ -3,13 +3,12 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::fs::{self, Metadata};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::source::{Disk, Files};
+use crate::source::{Disk, Files, Stamp};
 
 /// How many links may lead to one another, as on Linux.
 const MAX_LINKS: usize = 40;
@@ -27,7 +26,7 @@ impl Noting {
 impl Files for Noting {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         // The note comes first: what is written meanwhile counts as a change.
-        self.0.borrow_mut().files.entry(path.to_owned()).or_insert_with(|| Stamp::of(path));
+        self.0.borrow_mut().files.entry(path.to_owned()).or_insert_with(|| stamp_of(path));
         Disk.read(path)
     }
 
@@ -50,31 +49,14 @@ pub struct Seen {
     patterns: BTreeMap<PathBuf, Vec<PathBuf>>,
 }
 
-/// What tells one state of a file from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Stamp> {
-        let stamp = |found: Metadata| Stamp {
-            file: (found.dev(), found.ino()),
-            size: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        };
-        fs::metadata(path).ok().map(stamp)
-    }
+fn stamp_of(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|found| Stamp::of(&found))
 }
 
 impl Seen {
     /// Whether reading again would find something else.
     pub fn has_changed(&self) -> bool {
-        self.files.iter().any(|(path, stamp)| Stamp::of(path) != *stamp)
+        self.files.iter().any(|(path, stamp)| stamp_of(path) != *stamp)
             || self.patterns.iter().any(|(pattern, found)| Disk.glob(pattern).ok().as_ref() != Some(found))
     }
 

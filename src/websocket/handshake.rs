@@ -5,7 +5,7 @@ use std::fmt;
 use data_encoding::BASE64;
 use sha1::{Digest, Sha1};
 
-use super::offered::elements;
+use crate::http1::connection::list;
 
 /// RFC 6455 section 1.3.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -40,7 +40,7 @@ impl Wish {
 
     /// The subprotocols offered, in the client's order of preference.
     pub fn protocols(&self) -> impl Iterator<Item = &[u8]> {
-        elements(&self.protocols)
+        list(&self.protocols)
     }
 }
 
@@ -191,7 +191,7 @@ pub fn granted<'a>(
             Line::Once(accept) if accept == wish.accept_key() => Accept::Right,
             _ => Accept::Wrong,
         },
-        protocol_offered: elements(&said.protocols).all(|chosen| wish.protocols().any(|one| one == chosen)),
+        protocol_offered: list(&said.protocols).all(|chosen| wish.protocols().any(|one| one == chosen)),
     })
 }
 
@@ -245,7 +245,7 @@ impl<'a> Said<'a> {
         match name.len() {
             7 if name.eq_ignore_ascii_case(b"Upgrade") => self.upgrade.hear(value),
             10 if name.eq_ignore_ascii_case(b"Connection") => {
-                self.connection_upgrade |= elements(value).any(|one| one.eq_ignore_ascii_case(b"upgrade"));
+                self.connection_upgrade |= list(value).any(|one| one.eq_ignore_ascii_case(b"upgrade"));
             }
             17 if name.eq_ignore_ascii_case(b"Sec-WebSocket-Key") => self.key.hear(value),
             20 if name.eq_ignore_ascii_case(b"Sec-WebSocket-Accept") => self.accept.hear(value),

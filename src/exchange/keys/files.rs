@@ -1,26 +1,25 @@
 //! Keys in files, read again when they have changed.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, open, stat};
+use rustix::fs::OFlags;
 use tokio::time::Instant;
 
 use crate::features::auth_jwt::{MAX_KEYS_SIZE, read_keys};
 use crate::jwt::KeySet;
 use crate::net::{now, numbered, wall_clock};
+use crate::source::Stamp;
 
 use super::{ANEW, lock};
 
 /// Files that are remembered: names may be made of variables.
 const MOST: usize = 256;
-
-/// A file that has changed within this time before it was read may be changing still, without a new time.
-const RESTLESS: Duration = Duration::from_millis(100);
 
 #[derive(Default)]
 pub struct Files {
@@ -34,15 +33,6 @@ struct Known {
     /// `None` where it has to be read whatever it looks like.
     stamp: Option<Stamp>,
     looked: Option<Instant>,
-}
-
-/// What tells one state of a file from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    file: (u64, u64),
-    size: i64,
-    modified: (i64, u64),
-    changed: (i64, u64),
 }
 
 impl Files {
@@ -93,7 +83,7 @@ impl Known {
         let failed = |call: &str, error: io::Error| {
             format!("{call}() \"{}\" failed ({})", path.display(), numbered(&error))
         };
-        let found = stat(path).map_err(|error| failed("stat", error.into()))?;
+        let found = fs::metadata(path).map_err(|error| failed("stat", error))?;
         if let Some(keys) = self.keys.as_ref().filter(|_| self.stamp == Some(Stamp::of(&found))) {
             return Ok(keys.clone());
         }
@@ -103,7 +93,9 @@ impl Known {
             return Err(format!("\"{}\" has more than {MAX_KEYS_SIZE} bytes", path.display()));
         }
         let keys = read_keys(&bytes).map_err(|why| format!("\"{}\": {why}", path.display()))?;
-        keys.remarks().iter().for_each(|sentence| tell(&format!("\"{}\": {sentence}", path.display())));
+        if self.keys.as_ref().is_none_or(|known| known.remarks() != keys.remarks()) {
+            keys.remarks().iter().for_each(|sentence| tell(&format!("\"{}\": {sentence}", path.display())));
+        }
         self.stamp = Some(stamp).filter(|stamp| stamp.is_settled(began));
         self.keys = Some(keys.clone());
         Ok(keys)
@@ -112,39 +104,20 @@ impl Known {
 
 /// What a file holds, up to one byte more than is wanted. A pipe or a device is never waited for.
 fn read(path: &Path) -> io::Result<(Stamp, Vec<u8>)> {
-    let file =
-        open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
-    let found = fstat(&file)?;
-    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let found = file.metadata()?;
+    if !found.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    File::from(file).take(MAX_KEYS_SIZE as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_KEYS_SIZE as u64 + 1).read_to_end(&mut bytes)?;
     Ok((Stamp::of(&found), bytes))
-}
-
-impl Stamp {
-    fn of(found: &Stat) -> Stamp {
-        Stamp {
-            file: (found.st_dev, found.st_ino),
-            size: found.st_size,
-            modified: (found.st_mtime, found.st_mtime_nsec),
-            changed: (found.st_ctime, found.st_ctime_nsec),
-        }
-    }
-
-    /// Whether a change after `moment` would show.
-    fn is_settled(&self, moment: Duration) -> bool {
-        let (seconds, nanoseconds) = self.changed.max(self.modified);
-        let changed = Duration::new(u64::try_from(seconds).unwrap_or_default(), 0)
-            .saturating_add(Duration::from_nanos(nanoseconds));
-        moment > changed.saturating_add(RESTLESS)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use rustix::fs::{FileType, Mode};
 
     use super::*;
 
@@ -176,9 +149,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, files) = (folder.path().join("keys"), Files::default());
         fs::write(&path, ONE).unwrap();
-        std::thread::sleep(RESTLESS * 2);
         let first = keys(&files, &path, 0, false).unwrap();
+        // Its time would have to be a while ago to be relied on.
+        lock(&files.file(&path)).stamp = Some(Stamp::of(&fs::metadata(&path).unwrap()));
         assert!(Arc::ptr_eq(&first, &keys(&files, &path, 0, false).unwrap()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_key_is_told_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, files) = (folder.path().join("keys"), Files::default());
+        let two = format!("{{\"keys\":[{{\"kty\":\"odd\"}},{}", &ONE[9..]);
+        fs::write(&path, two).unwrap();
+        let told = std::cell::Cell::new(0);
+        for _ in 0..3 {
+            files.keys(&path, Duration::ZERO, false, |_| told.set(told.get() + 1)).unwrap();
+        }
+        assert_eq!(told.get(), 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::http1::connection::list;
 use crate::source::Place;
 use crate::websocket::handshake::WhyNot;
 
@@ -41,9 +42,7 @@ impl Line<'_> {
         let sent = self.sent.unwrap_or_default();
         match self.name {
             "Upgrade" => sent.eq_ignore_ascii_case(b"websocket"),
-            _ => sent
-                .split(|byte| *byte == b',')
-                .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade")),
+            _ => list(sent).any(|token| token.eq_ignore_ascii_case(b"upgrade")),
         }
     }
 
