@@ -309,6 +309,8 @@ impl<'c> Exchange<'c> {
                     Some(_) => (target, page.args.to_vec()),
                     None => split_args(target),
                 };
+                // A page is got, whatever it takes the place of; a HEAD stays one.
+                self.request.method_is_get = true;
                 self.redirect_inside(path, args);
                 Ok(Stage::Server)
             }
@@ -322,7 +324,7 @@ impl<'c> Exchange<'c> {
         }
     }
 
-    /// `ngx_http_internal_redirect`: another URI, and GET unless it was HEAD.
+    /// `ngx_http_internal_redirect`: another URI. The method stays: `limit_except` may have a say there.
     fn redirect_inside(&mut self, path: Vec<u8>, args: Vec<u8>) {
         self.request.target.path = path;
         self.request.target.args = args;
@@ -330,7 +332,6 @@ impl<'c> Exchange<'c> {
         self.request.internal = true;
         self.request.location_valid = true;
         self.request.captures.get_mut().clear();
-        self.request.method_is_get = true;
         self.forget_token();
     }
 
