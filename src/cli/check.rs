@@ -36,7 +36,7 @@ pub struct Check {
     /// The block that the text stands in, such as "http" or "location"; worked out if not given
     #[arg(long, value_name = "BLOCK", value_parser = context)]
     context: Option<Context>,
-    /// Show each directive that is not served, not only how many there are
+    /// Show where each directive stands that is not served, not only their names
     #[arg(long, short)]
     verbose: bool,
     /// Whether the text is coloured

@@ -6,10 +6,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::exchange::{Landed, Live, Shared, Source, tell};
-use crate::features::auth_jwt::{MAX_KEYS_SIZE, read_keys};
+use crate::features::auth_jwt::read_keys;
 use crate::features::error_log::Level;
 use crate::fetch::get;
-use crate::jwt::KeySet;
+use crate::jwt::{KeySet, MAX_KEY_SET};
 
 /// How many URLs are fetched from at once.
 const AT_ONCE: usize = 32;
@@ -42,7 +42,7 @@ fn begin(live: &Arc<Live>, fetching: &mut JoinSet<()>) -> Option<Instant> {
             let resolver = source.resolver.clone();
             fetching.spawn(async move {
                 let asking = live.asking(&resolver);
-                let outcome = match get(&url, &asking.resolver, ACCEPT, MAX_KEYS_SIZE).await {
+                let outcome = match get(&url, &asking.resolver, ACCEPT, MAX_KEY_SET).await {
                     Ok(bytes) => read_keys(&bytes),
                     Err(error) => Err(error.to_string()),
                 };

@@ -11,8 +11,8 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 use tokio::time::Instant;
 
-use crate::features::auth_jwt::{MAX_KEYS_SIZE, read_keys};
-use crate::jwt::KeySet;
+use crate::features::auth_jwt::read_keys;
+use crate::jwt::{KeySet, MAX_KEY_SET};
 use crate::net::{now, numbered, wall_clock};
 use crate::source::Stamp;
 
@@ -89,8 +89,8 @@ impl Known {
         }
         let began = wall_clock();
         let (stamp, bytes) = read(path).map_err(|error| failed("open", error))?;
-        if bytes.len() > MAX_KEYS_SIZE {
-            return Err(format!("\"{}\" has more than {MAX_KEYS_SIZE} bytes", path.display()));
+        if bytes.len() > MAX_KEY_SET {
+            return Err(format!("\"{}\" has more than {MAX_KEY_SET} bytes", path.display()));
         }
         let keys = read_keys(&bytes).map_err(|why| format!("\"{}\": {why}", path.display()))?;
         if self.keys.as_ref().is_none_or(|known| known.remarks() != keys.remarks()) {
@@ -111,7 +111,7 @@ fn read(path: &Path) -> io::Result<(Stamp, Vec<u8>)> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_KEYS_SIZE as u64 + 1).read_to_end(&mut bytes)?;
+    file.take(MAX_KEY_SET as u64 + 1).read_to_end(&mut bytes)?;
     Ok((Stamp::of(&found), bytes))
 }
 
@@ -194,7 +194,7 @@ mod tests {
         let pipe = folder.path().join("pipe");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR, 0).unwrap();
         let large = folder.path().join("large");
-        fs::write(&large, vec![b' '; MAX_KEYS_SIZE + 1]).unwrap();
+        fs::write(&large, vec![b' '; MAX_KEY_SET + 1]).unwrap();
         let page = folder.path().join("page");
         fs::write(&page, "<html>").unwrap();
         for (path, why) in [

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::features::auth_jwt::{MAX_KEYS_SIZE, read_keys};
+use crate::features::auth_jwt::read_keys;
 use crate::features::error_log::Level;
 use crate::http1::Known;
-use crate::jwt::KeySet;
+use crate::jwt::{KeySet, MAX_KEY_SET};
 use crate::model::ServerId;
 use crate::net::now;
 
@@ -108,7 +108,7 @@ impl Exchange<'_> {
     pub(super) async fn asked_keys(&mut self, uri: &[u8], level: Level) -> Result<Keys, Reply> {
         let mark = uri.iter().position(|byte| *byte == b'?');
         let (path, args) = mark.map_or((uri, &b""[..]), |mark| (&uri[..mark], &uri[mark + 1..]));
-        let keys = self.subrequest(path, args, Keep::Body { most: MAX_KEYS_SIZE }, read).await?;
+        let keys = self.subrequest(path, args, Keep::Body { most: MAX_KEY_SET }, read).await?;
         if let Ok(keys) = &keys {
             for sentence in keys.remarks() {
                 self.report(level, format_args!("keys of \"{}\": {sentence}", Shown(uri)));
@@ -121,7 +121,7 @@ impl Exchange<'_> {
 fn read(answer: &Subanswer<'_>) -> Keys {
     let request = answer.request;
     if answer.too_large {
-        return Err(format!("the answer has more than {MAX_KEYS_SIZE} bytes").into());
+        return Err(format!("the answer has more than {MAX_KEY_SET} bytes").into());
     }
     match request.reply.status {
         200 if answer.is_whole => {}

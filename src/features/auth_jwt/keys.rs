@@ -8,14 +8,11 @@ use std::sync::Arc;
 
 use crate::diagnostics::{DependsOn, Diagnostic};
 use crate::fetch::Url;
-use crate::jwt::{Json, KeySet};
+use crate::jwt::{Json, KeySet, MAX_KEY_SET};
 use crate::net::numbered;
 use crate::request::{Request, Template};
 
 use super::super::Call;
-
-/// Bytes of a key file, or of an answer with keys; more is refused.
-pub const MAX_KEYS_SIZE: usize = 1024 * 1024;
 
 /// One `auth_jwt_key_file` or `auth_jwt_key_request`.
 #[derive(Clone, Debug)]
@@ -114,8 +111,8 @@ fn look_at(call: &mut Call, path: &Path) {
     let shown = path.display();
     let trouble = match call.build.files.read(path) {
         Err(error) => Some(format!("open() \"{shown}\" failed ({})", numbered(&error))),
-        Ok(bytes) if bytes.len() > MAX_KEYS_SIZE => {
-            Some(format!("the key file \"{shown}\" has more than {MAX_KEYS_SIZE} bytes"))
+        Ok(bytes) if bytes.len() > MAX_KEY_SET => {
+            Some(format!("the key file \"{shown}\" has more than {MAX_KEY_SET} bytes"))
         }
         Ok(bytes) => match read_keys(&bytes) {
             Err(why) => Some(format!("the key file \"{shown}\" cannot be used: {why}")),

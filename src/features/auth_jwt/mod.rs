@@ -18,7 +18,7 @@ use crate::source::Place;
 use super::auth_require::Requirement;
 use super::{Call, Feature, Row};
 
-pub use keys::{KeyFile, KeySource, MAX_KEYS_SIZE, read_keys};
+pub use keys::{KeyFile, KeySource, read_keys};
 pub use variables::{PREFIXES, VARIABLES};
 
 pub static FEATURE: Feature<Written> =
