@@ -1,6 +1,10 @@
 //! What the pages for newcomers show is so.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
 use crate::support::server::Place;
 
@@ -169,4 +173,73 @@ fn differences_name_their_tests() {
         let differs = path.join("differs.diff").exists();
         assert!(!differs || named.contains(&name), "docs/differences.md does not say why {name} differs");
     }
+}
+
+/// What pages show of `check` and `route` with files of this project can be typed, in the project's folder.
+#[test]
+fn commands_that_are_shown_can_be_run() {
+    for name in ["README.md", "docs/route.md", "docs/mistakes.md"] {
+        let shown = page(name);
+        let commands: Vec<_> =
+            shown.split(['`', '\n']).map(str::trim).filter(|word| can_be_run(word)).collect();
+        assert!(!commands.is_empty(), "{name} shows no command");
+        for command in commands {
+            let output = run(command, Path::new(env!("CARGO_MANIFEST_DIR")));
+            assert!(
+                output.status.success(),
+                "{name}: {command}\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+}
+
+fn can_be_run(word: &str) -> bool {
+    word.starts_with("wsproxy route -c fixtures/") || word.starts_with("wsproxy check fixtures/")
+}
+
+/// What the page about tokens tells to type, one line after the other: the first token is valid, and the last is let in
+/// by the gateway that the page shows.
+#[test]
+fn tokens_can_be_made_as_their_page_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shown = page("docs/tokens.md");
+    let mut tokens: Vec<String> = Vec::new();
+    let lines = shown.lines().filter_map(|line| line.strip_prefix("    "));
+    for line in lines.map(|line| line.strip_prefix("$ ").unwrap_or(line)) {
+        if !line.starts_with("wsproxy token") && !line.starts_with("openssl ") {
+            continue;
+        }
+        let command = line.replace("eyJhbGciOi...", tokens.first().map_or("", String::as_str));
+        let output = run(&command, folder.path());
+        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).expect("text");
+        match line.split(' ').nth(2) {
+            Some("new") => tokens.push(said.trim().to_owned()),
+            Some("show") => assert!(said.ends_with("=> valid\n"), "{said}"),
+            _ => {}
+        }
+    }
+    let lines = shown.split("```nginx http\n").nth(1).and_then(|rest| rest.split("```").next());
+    let lines = lines.expect("an example").lines().map(|line| match line.contains("auth_jwt_key_request") {
+        true => "auth_jwt_key_file jwks.json;\n".to_owned(),
+        false => format!("{line}\n"),
+    });
+    let http: String = lines.collect();
+    let site = format!("events {{}} http {{ upstream chat {{ server 127.0.0.1:3001; }} {http} }}");
+    fs::write(folder.path().join("nginx.conf"), site).expect("a configuration");
+    let token = tokens.last().expect("a token");
+    let output =
+        run(&format!("wsproxy route -c nginx.conf 'ws://localhost:8080/ws/?token={token}'"), folder.path());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("auth_jwt lets it in"), "{said}");
+}
+
+/// Runs a line in a shell in which `wsproxy` is the binary under test.
+fn run(line: &str, folder: &Path) -> Output {
+    let binary = Path::new(env!("CARGO_BIN_EXE_wsproxy")).parent().expect("a folder");
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).current_dir(folder).env("PATH", format!("{}:{path}", binary.display()));
+    command.output().expect("a shell")
 }
