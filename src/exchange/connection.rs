@@ -169,14 +169,14 @@ impl Serving {
         let go_on = match awaited {
             Awaited::Over => Next::Over,
             Awaited::Late => {
-                self.report(settings, &request, "client timed out");
+                self.report(&live, settings, &request, "client timed out");
                 request.reply.status = 408;
                 self.log(&live, settings, &request);
                 Next::Over
             }
             Awaited::Refused(error) => {
                 let error = first_error(error, &request, settings);
-                self.report(settings, &request, &error);
+                self.report(&live, settings, &request, &error);
                 self.answer(&live, &mut request, server, Some(error.status())).await
             }
             Awaited::Head => {
@@ -209,10 +209,10 @@ impl Serving {
         for line in request.head.dropped() {
             let shown = super::report::Shown(line);
             let message = format_args!("client sent invalid header line: \"{shown}\"");
-            self.report(settings, request, message);
+            self.report(live, settings, request, message);
         }
         if let Err(error) = target::normalise(request.head.target(), merge, &mut request.target) {
-            self.report(settings, request, &error);
+            self.report(live, settings, request, &error);
             return self.answer(live, request, server, Some(error.status())).await;
         }
         // Most requests have nothing of a handshake.
@@ -272,9 +272,13 @@ impl Serving {
         Next::Over
     }
 
-    fn report(&self, settings: &Settings, request: &Request, message: impl Display) {
+    /// Tells of a request that has not come to a location yet: any that could have asked for its token may be the
+    /// one.
+    fn report(&self, live: &Live, settings: &Settings, request: &Request, message: impl Display) {
         self.note(|| Event::Told(Level::Info, message.to_string()));
-        settings.tokens.hide(request);
+        if !settings.tokens.shown {
+            live.model.http.tokens.hide_sent(request);
+        }
         report(&settings.error_log, Level::Info, request, message);
     }
 

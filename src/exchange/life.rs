@@ -326,6 +326,7 @@ impl<'c> Exchange<'c> {
 
     /// `ngx_http_internal_redirect`: another URI. The method stays: `limit_except` may have a say there.
     fn redirect_inside(&mut self, path: Vec<u8>, args: Vec<u8>) {
+        self.settings.tokens.leave(self.request);
         self.request.target.path = path;
         self.request.target.args = args;
         self.request.target.unparsed_is_valid = false;
@@ -338,6 +339,7 @@ impl<'c> Exchange<'c> {
     /// `ngx_http_named_location`.
     fn named(&mut self, name: &[u8]) -> Result<Stage, Reply> {
         self.request.internal = true;
+        self.settings.tokens.leave(self.request);
         self.forget_token();
         match self.live.model.http.server(self.server).named.get(name) {
             Some(location) => {

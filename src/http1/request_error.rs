@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::Known;
+
 /// What makes a head unacceptable. The connection closes behind every one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestError {
@@ -79,10 +81,10 @@ impl fmt::Display for RequestError {
             RequestError::DuplicateHost(lines) => lines.write(f, "host header"),
             RequestError::DuplicateHeader(lines) => lines.write(f, "header line"),
             RequestError::InvalidHeaderLine(line, byte) => {
-                write!(f, "client sent invalid header line: \"{}\\x{byte:02x}...\"", Printable(line))
+                write!(f, "client sent invalid header line: \"{}\\x{byte:02x}...\"", Line(line))
             }
             RequestError::TooLongHeaderLine(line) => {
-                write!(f, "client sent too long header line: \"{}...\"", Printable(line))
+                write!(f, "client sent too long header line: \"{}...\"", Line(line))
             }
             RequestError::TooLargeRequest => f.write_str("client sent too large request"),
             RequestError::TooManyHeaders => f.write_str("client sent too many header lines"),
@@ -113,10 +115,29 @@ impl Duplicate {
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, what: &str) -> fmt::Result {
-        let (line, previous) = (Printable(&self.line), Printable(&self.previous));
+        let (line, previous) = (Line(&self.line), Line(&self.previous));
         write!(f, "client sent duplicate {what}: \"{line}\", previous value: \"{previous}\"")
     }
 }
+
+/// A header line for a log, or its beginning. Of one that is there to hold a password or a token it is the name
+/// alone: whoever reads the log is not to be let in.
+struct Line<'a>(&'a [u8]);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let colon = self.0.iter().position(|byte| *byte == b':');
+        let name = colon.map(|colon| &self.0[..colon]);
+        match name.filter(|name| SECRET.contains(&Known::of(name.trim_ascii()))) {
+            Some(name) => write!(f, "{}: ***", Printable(name)),
+            None => Printable(self.0).fmt(f),
+        }
+    }
+}
+
+/// Headers whose values are not logged.
+const SECRET: &[Known] =
+    &[Known::Authorization, Known::Cookie, Known::ProxyAuthorization, Known::SecWebSocketProtocol];
 
 /// Bytes of a peer for a log: what is not printable ASCII as `\xHH`.
 pub(super) struct Printable<'a>(pub &'a [u8]);

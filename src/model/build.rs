@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::diagnostics::Diagnostic;
 use crate::features::listen::ServerName;
 use crate::features::rewrite::{Line, Step};
-use crate::features::{Build, Options, Settings, files, health, log, proxy};
+use crate::features::{Build, Options, Settings, files, health, log, proxy, tokens};
 use crate::source::Files;
 use crate::syntax::Tree;
 
@@ -45,6 +45,7 @@ pub fn read(tree: &Tree, files: &dyn Files, options: &Options) -> (Model, Vec<Di
     http.variables = Arc::new(build.variables);
     http.limit_conn = build.limit_conn.zones;
     http.limit_req = build.limit_req.zones;
+    http.tokens = tokens::Settings::of_all(http.locations.iter().map(|location| &location.settings.tokens));
     http.groups = build.upstreams.groups(&http.settings.resolver);
     (Model { main: written.core.resolve(events.core), error_log, http }, build.diagnostics)
 }

@@ -19,7 +19,7 @@ use crate::features::location::Methods;
 use crate::features::rewrite::Line;
 use crate::features::upstream::Upstream;
 use crate::features::zones::Keyed;
-use crate::features::{Settings, core, error_log, limit_req, proxy};
+use crate::features::{Settings, core, error_log, limit_req, proxy, tokens};
 use crate::request::Variables;
 use crate::source::{Place, Span};
 
@@ -55,6 +55,8 @@ pub struct Http {
     /// The zones that limits count in, by their numbers.
     pub limit_conn: Vec<Keyed>,
     pub limit_req: Vec<limit_req::Zone>,
+    /// Whatever is a token in any location: for requests of which it is not known where they go.
+    pub tokens: tokens::Settings,
     /// Access logs in use, so that they can be opened before anything is served.
     pub settings: Arc<Settings>,
 }

@@ -83,6 +83,9 @@ pub struct Request {
     pub protocol_token: Cell<bool>,
     /// Logs show tokens where it is.
     pub shows_tokens: bool,
+    /// Variables that hold tokens in the locations that it has left by an error page or from inside. What was a
+    /// token there does not go upstream elsewhere.
+    pub left_tokens: Vec<Arc<[VariableId]>>,
     /// What logs do not show.
     secrets: RefCell<Secrets>,
     /// The token that has let it in: `auth_jwt`.
@@ -269,6 +272,7 @@ impl Request {
             spellings: None,
             protocol_token: Cell::new(false),
             shows_tokens: false,
+            left_tokens: Vec::new(),
             secrets: RefCell::default(),
             jwt: None,
         }
@@ -305,6 +309,7 @@ impl Request {
         self.spellings = None;
         self.protocol_token.set(false);
         self.shows_tokens = false;
+        self.left_tokens.clear();
         self.secrets.get_mut().clear();
         self.jwt = None;
     }
@@ -382,6 +387,20 @@ impl Request {
             Source::Volatile(compute) => compute.compute(self, out),
             Source::Absent => false,
         }
+    }
+
+    /// The same, and nothing that is computed for it is kept: a look for a log, which may come early, must not
+    /// decide what a variable is for the request.
+    pub fn glimpse(&self, id: VariableId, out: &mut Vec<u8>) -> bool {
+        let is_unset = |value: &Value| value.state == ValueState::Unset;
+        let unset: Vec<bool> = self.values.borrow().iter().map(is_unset).collect();
+        let found = self.variable(id, out);
+        for (at, value) in self.values.borrow_mut().iter_mut().enumerate() {
+            if unset.get(at).is_none_or(|unset| *unset) {
+                value.state = ValueState::Unset;
+            }
+        }
+        found
     }
 
     /// Gives a slot its value, or none.

@@ -103,42 +103,73 @@ impl Settings {
         self
     }
 
+    /// Everything that is a token in one of these.
+    pub fn of_all<'s>(all: impl Iterator<Item = &'s Settings>) -> Settings {
+        let mut holders: Vec<VariableId> = Vec::new();
+        let mut bearer = false;
+        for settings in all.filter(|settings| !settings.shown) {
+            bearer |= settings.bearer;
+            let new: Vec<VariableId> =
+                settings.holders.iter().filter(|id| !holders.contains(id)).copied().collect();
+            holders.extend(new);
+        }
+        Settings { holders: holders.into(), bearer, ..Settings::default() }
+    }
+
     /// Sees to it that no log shows what a request has as tokens, whether or not anybody has asked for it yet.
     pub fn hide(&self, request: &Request) {
         if self.shown {
             return;
         }
-        if self.bearer {
-            let sent = request.head.headers.all(Known::Authorization);
-            sent.filter_map(behind_scheme).take(MOST_VALUES).for_each(|token| request.hide(token));
-        }
+        self.hide_sent(request);
         for id in self.holders.iter() {
             let mut value = Vec::new();
-            request.variable(*id, &mut value);
+            request.glimpse(*id, &mut value);
             request.hide(&value);
-            // What a client has written beside it is most likely one, too.
+        }
+    }
+
+    /// The same, of what a client has written in so many words: nothing is computed, and nothing of the head need
+    /// have been understood. Whatever stands beside a token under its name is most likely one, too.
+    pub fn hide_sent(&self, request: &Request) {
+        if self.bearer {
+            let sent = request.head.headers.all(Known::Authorization);
+            sent.map(behind_scheme).take(MOST_VALUES).for_each(|token| request.hide(token));
+        }
+        for id in self.holders.iter() {
             match request.variables.source(*id) {
-                Source::Named(row, name) if row.prefix == "arg_" => {
-                    taken::arguments(&request.target.args, name)
-                        .take(MOST_VALUES)
-                        .for_each(|it| request.hide(it));
-                    // A rewrite may have changed them; the request line has not changed.
-                    let (_, query) = taken::split(request.head.target());
-                    taken::arguments(query, name).take(MOST_VALUES).for_each(|it| request.hide(it));
-                }
+                Source::Named(row, name) if row.prefix == "arg_" => hide_arguments(request, name),
                 Source::Named(row, name) if row.prefix == "cookie_" => {
                     taken::cookies(request, name).take(MOST_VALUES).for_each(|it| request.hide(it));
                 }
+                Source::Row(row) if row.name == "websocket_protocol_token" => hide_offered(request),
                 _ => {}
             }
         }
     }
+
+    /// A request goes on elsewhere: what is a token here is one there, for logs and for upstreams.
+    pub fn leave(&self, request: &mut Request) {
+        self.hide(request);
+        if !self.passed && !self.holders.is_empty() {
+            request.left_tokens.push(self.holders.clone());
+        }
+    }
 }
 
-/// The token in an `Authorization`, whatever scheme stands before it.
-fn behind_scheme(value: &[u8]) -> Option<&[u8]> {
-    let blank = value.iter().position(|byte| *byte == b' ')?;
-    Some(value[blank..].trim_ascii())
+/// Hides the arguments of a name: those of the request, those of its line, which a rewrite does not change and which
+/// may be none that could be read, and those of the page that has sent it.
+fn hide_arguments(request: &Request, name: &[u8]) {
+    let hide = |query| taken::arguments(query, name).take(MOST_VALUES).for_each(|it| request.hide(it));
+    hide(&request.target.args);
+    request.head.line().split(|byte| *byte == b' ').for_each(|word| hide(taken::split(word).1));
+    request.head.headers.all(Known::Referer).for_each(|page| hide(taken::split(page).1));
+}
+
+/// The token in an `Authorization`, whatever scheme stands before it; without one it may be all there is.
+fn behind_scheme(value: &[u8]) -> &[u8] {
+    let blank = value.iter().position(u8::is_ascii_whitespace).unwrap_or_default();
+    value[blank..].trim_ascii()
 }
 
 fn tokens(written: &mut Written, call: &mut Call) {

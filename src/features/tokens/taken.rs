@@ -16,7 +16,7 @@ const SHORT: usize = 8;
 /// is computed from others (by `map`, say) tells no name: what has its value goes then.
 pub struct Taken<'r> {
     request: &'r Request,
-    holders: &'r [VariableId],
+    holders: Vec<VariableId>,
     values: Vec<Vec<u8>>,
 }
 
@@ -24,17 +24,21 @@ impl Settings {
     /// What of a request is not to go upstream; mostly there is nothing like that. Whoever is asked about a
     /// request, by one made inside, gets all of it.
     pub fn taken<'r>(&'r self, request: &'r Request) -> Option<Taken<'r>> {
-        if self.passed || request.sub || self.holders.is_empty() && !request.protocol_token.get() {
+        let is_nothing =
+            self.holders.is_empty() && request.left_tokens.is_empty() && !request.protocol_token.get();
+        if self.passed || request.sub || is_nothing {
             return None;
         }
-        let computed = self.holders.iter().filter_map(|id| {
+        let left = request.left_tokens.iter().flat_map(|left| left.iter());
+        let holders: Vec<VariableId> = self.holders.iter().chain(left).copied().collect();
+        let computed = holders.iter().filter_map(|id| {
             let mut value = Vec::new();
             let found = request.variable(*id, &mut value);
             let has_name = matches!(request.variables.source(*id), Source::Named(..) | Source::Row(_));
             (found && !has_name && value.len() >= SHORT).then_some(value)
         });
         let values = computed.collect();
-        Some(Taken { request, holders: &self.holders, values })
+        Some(Taken { request, holders, values })
     }
 }
 
@@ -217,7 +221,7 @@ mod tests {
             id
         });
         let request = Request::new(variables.into());
-        let taken = Taken { request: &request, holders: &holders, values: vec![value.into()] };
+        let taken = Taken { request: &request, holders: holders.to_vec(), values: vec![value.into()] };
         let mut out = b"GET ?t=1;t=1".to_vec();
         let start = out.len();
         out.extend_from_slice(text.as_bytes());

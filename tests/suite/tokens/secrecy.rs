@@ -138,6 +138,80 @@ fn a_token_of_the_path_is_hidden_in_every_spelling() {
     assert!(!logs.contains("eyJ"), "{logs}");
 }
 
+/// Nobody knows yet which location would have asked for the token.
+#[test]
+fn a_head_that_is_refused_is_logged_without_it() {
+    let lines = "large_client_header_buffers 2 1k;
+        location /ws { websocket_tokens $arg_token $cookie_token; proxy_pass http://@UPSTREAM1@; }";
+    let line = format!("/ws?token={TOKEN}");
+    let cookie = format!("Cookie: token={TOKEN}");
+    for request in [
+        get(&format!("{line} x"), &[]),
+        get(&line, &["bad header: 1"]),
+        get(&line, &["bad_header: 1"]),
+        get(&line, &["Transfer-Encoding: unknown"]),
+        get(&format!("/../{line}"), &[]),
+        get(&line, &["Host: b"]),
+        get("/ws", &[&cookie, "Content-Length: x"]),
+        get("/ws", &[&format!("Cookie: a={}; token={TOKEN}", "b".repeat(1000))]),
+        get("/ws", &[&format!("{cookie}; a=\u{1}")]),
+        get(&line, &[]).replace("HTTP/1.1", "HTTP/2.0"),
+        get(&line, &[]).replace("GET", "G@T"),
+    ] {
+        let logs = logs_of(lines, &request);
+        assert!(logs.contains("client sent "), "{request}\n{logs}");
+        assert!(logs.contains("***"), "{request}\n{logs}");
+        assert!(!logs.contains("eyJ"), "{request}\n{logs}");
+    }
+}
+
+#[test]
+fn what_looks_like_no_authorization_is_hidden_too() {
+    let lines = "location / { auth_jwt a; auth_jwt_key_file /nowhere; proxy_pass http://@UPSTREAM1@; }";
+    let twice = format!("Bearer {TOKEN}\r\nAuthorization: Bearer {TOKEN}");
+    for value in [TOKEN.to_owned(), format!("Bearer\t{TOKEN}"), format!("Bearer={TOKEN}"), twice] {
+        let logs = logs_of(lines, &get("/", &[&format!("Authorization: {value}")]));
+        assert!(logs.contains("***"), "{logs}");
+        assert!(!logs.contains("eyJ"), "{logs}");
+    }
+}
+
+/// A page whose address had the token asks for its pictures without one.
+#[test]
+fn nor_is_it_shown_as_the_page_that_led_to_a_request() {
+    let lines = format!("websocket_tokens $arg_token; {PASS}");
+    let logs = logs_of(&lines, &get("/a.png", &[&format!("Referer: https://a/page?x=1&token={TOKEN}")]));
+    assert!(logs.contains("|https://a/page?x=1&token=***|"), "{logs}");
+}
+
+/// What was a token in the location that was left is one in the other.
+#[test]
+fn an_error_page_takes_no_token_elsewhere() {
+    let elsewhere = "location @else { proxy_pass http://@UPSTREAM1@; }
+        location /else { proxy_pass http://@UPSTREAM1@; }
+        location @again { error_page 403 = @else; deny all; proxy_pass http://@UPSTREAM1@; }";
+    for (page, target) in [("@else", "/ws?x=1"), ("@again", "/ws?x=1"), ("/else", "/else")] {
+        let lines = format!(
+            "error_log @DIR@/told.log crit; recursive_error_pages on; {elsewhere}
+            location /ws {{ websocket_tokens $arg_token $cookie_token; deny all; error_page 403 = {page}; }}"
+        );
+        let cookie = format!("Cookie: a=b; token={TOKEN}");
+        let asked = format!("/ws?x=1&token={TOKEN}");
+        assert_passed(&lines, &asked, &[&cookie], (target, Some("a=b")));
+        let logs = logs_of(&lines, &get(&asked, &[&cookie]));
+        assert!(logs.contains("***"), "{page}\n{logs}");
+        assert!(!logs.contains("eyJ"), "{page}\n{logs}");
+    }
+}
+
+/// A look for the log, before the request has come that far, decides nothing.
+#[test]
+fn what_a_log_hides_early_is_computed_in_its_time() {
+    let lines = format!("websocket_tokens $computed; {PASS}");
+    let asked = "/ws?token=long-secret&x=1";
+    assert_passed(&lines, asked, &["bad_header: 1"], ("/ws?x=1", None));
+}
+
 /// Whoever refuses a request, and before anybody has looked at its token.
 #[test]
 fn a_request_that_came_to_nothing_is_logged_without_it() {
