@@ -22,7 +22,7 @@ fn block<'a>(page: &'a str, first: &str) -> &'a str {
 #[test]
 fn check_says_what_the_readme_shows() {
     let readme = page("README.md");
-    let shown = block(&readme, "$ cargo run --release -- check fixtures/typos.conf");
+    let shown = block(&readme, "$ wsproxy check fixtures/typos.conf");
     let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
         .args(["check", "fixtures/typos.conf"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))

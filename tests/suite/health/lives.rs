@@ -189,7 +189,7 @@ fn one_of_several_checks_is_enough_to_fail() {
 #[test]
 fn a_sick_server_that_hangs_up_or_answers_never_holds_nothing_up() {
     let (place, [one, two_]) = place();
-    let limits = format!("proxy_read_timeout 100ms; health_check uri=/health {OFTEN};");
+    let limits = format!("proxy_read_timeout 1s; health_check uri=/health {OFTEN};");
     let mut server = start(place, &site("server @UPSTREAM1@; server @UPSTREAM2@;", "", &limits));
     only(&server, &["one", "two"]);
     for (health, words) in [

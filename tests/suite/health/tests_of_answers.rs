@@ -5,7 +5,7 @@ use super::*;
 
 fn checked(matching: &str) -> (Server, [Backend; 2]) {
     let (place, backends) = place();
-    let check = format!("proxy_read_timeout 100ms; health_check uri=/health {OFTEN} match=good;");
+    let check = format!("proxy_read_timeout 2s; health_check uri=/health {OFTEN} match=good;");
     let http = format!(
         "map $upstream_status $good_status {{ 200 1; 503 1; default 0; }} match good {{ {matching} }}"
     );
