@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::fd::{AsFd, AsRawFd},
+    os::fd::OwnedFd,
     os::unix::fs::symlink,
     path::PathBuf,
     process::{Command, Stdio},
@@ -354,20 +354,13 @@ fn sockets_of_systemd_are_served() {
             }}"
         ),
     );
-    // Above those that the shell puts them under, and not closed when it begins.
-    let above =
-        |socket: &dyn AsFd| rustix::io::fcntl_dupfd_cloexec(socket.as_fd(), 10).expect("a descriptor");
-    let sockets = [above(&inet), above(&other), above(&unix)];
-    for socket in &sockets {
-        rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty()).expect("a descriptor to pass on");
-    }
-    let [a, b, c] = sockets.each_ref().map(|socket| socket.as_raw_fd());
-    let passed =
-        format!("exec 3<&{a} 4<&{b} 5<&{c} {a}<&- {b}<&- {c}<&-; LISTEN_FDS=3 LISTEN_PID=$$ exec \"$@\"");
+    // They go by way of the standard streams: what is open for others to take may be taken by another test's programs.
+    let passed = "exec 3<&0 4<&1 5<&2 </dev/null >/dev/null 2>&1; LISTEN_FDS=3 LISTEN_PID=$$ exec \"$@\"";
     let mut command = Command::new("bash");
-    command.args(["-c", &passed, "bash"]).arg(program(Kind::Wsproxy)).arg("-q").arg("-c").arg(conf);
-    let mut child = command.stderr(Stdio::null()).spawn().expect("a shell");
-    drop((inet, other, unix, sockets));
+    command.args(["-c", passed, "bash"]).arg(program(Kind::Wsproxy)).arg("-q").arg("-c").arg(conf);
+    command.stdin(OwnedFd::from(inet)).stdout(OwnedFd::from(other)).stderr(OwnedFd::from(unix));
+    let mut child = command.spawn().expect("a shell");
+    drop(command);
     until("the pid file", || place.path("pid").exists());
     assert_eq!(ask(&Address::Tcp(address)).expect("an answer"), "one");
     assert_eq!(ask(&Address::Unix(place.path("systemd"))).expect("an answer"), "one");

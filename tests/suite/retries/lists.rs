@@ -99,8 +99,8 @@ server {
     location /two { proxy_next_upstream_tries 2; proxy_pass http://tries; }
     location /three { proxy_next_upstream_tries 3; proxy_pass http://tries; }
     location /many { proxy_next_upstream_tries 30; proxy_pass http://tries; }
-    location /time { proxy_next_upstream_timeout 100ms; proxy_read_timeout 200ms; proxy_pass http://time; }
-    location /enough { proxy_next_upstream_timeout 100s; proxy_read_timeout 200ms; proxy_pass http://time; }
+    location /time { proxy_next_upstream_timeout 100ms; proxy_read_timeout 700ms; proxy_pass http://time; }
+    location /enough { proxy_next_upstream_timeout 100s; proxy_read_timeout 700ms; proxy_pass http://time; }
 }";
     let good = vec![Answer::text("good").then(Then::Close)];
     let silent = vec![Answer::new("").then(Then::Silence)];
