@@ -1,9 +1,12 @@
 //! A request's body on its way from the client.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use crate::http1::{BodyDecoder, Framing, RequestHead, Trailers};
 
+use super::answer::Reply;
 use super::connection::Client;
 use super::io::{Elapsed, fill, poll_fill};
 use super::life::Exchange;
@@ -153,6 +156,21 @@ impl Exchange<'_> {
 
 /// What a client may send behind a request before its reply: one buffer.
 const MOST_PIPELINED: usize = 64 * 1024;
+
+/// What comes of `work`, unless the client goes before that.
+///
+/// # Errors
+/// It has gone.
+pub async fn unless_gone<T>(client: &mut Client, work: impl Future<Output = T>) -> Result<T, Reply> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Ok(done));
+        }
+        poll_gone(client, cx).map(|()| Err(Reply::Status(499)))
+    })
+    .await
+}
 
 /// Ready when the client has closed; what it sends meanwhile is kept for later.
 pub fn poll_gone(client: &mut Client, cx: &mut Context<'_>) -> Poll<()> {

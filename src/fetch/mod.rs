@@ -30,7 +30,7 @@ pub const CONNECT: Duration = Duration::from_secs(5);
 /// How long all of it may take.
 pub const WHOLE: Duration = Duration::from_secs(10);
 
-/// Bytes of an answer's head.
+/// Bytes of an answer's head, interim ones included.
 const MOST_OF_HEAD: usize = 16 * 1024;
 
 /// Addresses of a name that are tried, one after the other.
@@ -131,10 +131,12 @@ async fn read_head(
     buffer: &mut Vec<u8>,
 ) -> Result<ResponseHead, FetchError> {
     let mut head = ResponseHead::new();
+    let mut most = MOST_OF_HEAD;
     loop {
-        match parse_response(buffer, MOST_OF_HEAD, &mut head).map_err(FetchError::Head)? {
+        match parse_response(buffer, most, &mut head).map_err(FetchError::Head)? {
             ParsedResponse::Head(length) => {
                 buffer.drain(..length);
+                most = most.saturating_sub(length);
                 if !(100..200).contains(&head.status) || head.status == 101 {
                     return Ok(head);
                 }
@@ -195,7 +197,7 @@ impl fmt::Display for FetchError {
             FetchError::Closed => f.write_str("the connection ended before the answer did"),
             FetchError::NotHttp => f.write_str("the answer is not HTTP/1"),
             FetchError::Head(error) => write!(f, "the answer cannot be read: {error}"),
-            FetchError::Status(status @ 300..400) => {
+            FetchError::Status(status @ (301..=303 | 307 | 308)) => {
                 write!(f, "it was answered {status}, and redirects are not followed")
             }
             FetchError::Status(status) => write!(f, "it was answered {status} in place of 200"),

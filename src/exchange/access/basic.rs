@@ -1,12 +1,9 @@
 //! `auth_basic` (`ngx_http_auth_basic_handler`).
 
 use std::ffi::OsStr;
-use std::future::poll_fn;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::pin::pin;
-use std::task::Poll;
 
 use crate::features::error_log::Level;
 use crate::http1::{Credentials, Known};
@@ -15,7 +12,7 @@ use crate::passwords::{NotChecked, NotRead, UserFile};
 use crate::request::keep_one_line;
 
 use super::super::answer::Reply;
-use super::super::body::poll_gone;
+use super::super::body::unless_gone;
 use super::super::life::Exchange;
 use super::super::report::Shown;
 use super::Opinion;
@@ -99,15 +96,8 @@ impl Exchange<'_> {
         credentials: &Credentials,
     ) -> Result<Result<bool, NotChecked>, Reply> {
         let passwords = &self.worker.shared.passwords;
-        let mut check = pin!(passwords.check(file, credentials.user(), credentials.password(), now()));
-        let client = &mut *self.client;
-        poll_fn(|cx| {
-            if let Poll::Ready(checked) = check.as_mut().poll(cx) {
-                return Poll::Ready(Ok(checked));
-            }
-            poll_gone(client, cx).map(|()| Err(Reply::Status(499)))
-        })
-        .await
+        let check = passwords.check(file, credentials.user(), credentials.password(), now());
+        unless_gone(self.client, check).await
     }
 
     /// nginx takes a file that is not there for a door that is closed, and everything else for a fault of its own.

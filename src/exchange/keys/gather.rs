@@ -13,6 +13,7 @@ use crate::net::now;
 use crate::request::Template;
 
 use super::super::answer::Reply;
+use super::super::body::unless_gone;
 use super::super::life::Exchange;
 use super::super::report::Shown;
 use super::fetched_holds;
@@ -144,11 +145,12 @@ impl Exchange<'_> {
         let source = source.ok_or_else(|| trouble(&"nobody fetches it"))?;
         let hurry = &self.worker.shared.keys;
         if let Some(than) = than
-            && let Some(got) = source.fetched.newer(than, hurry).await
+            && let Some(got) = unless_gone(self.client, source.fetched.newer(than, hurry)).await?
         {
             return Ok((got.keys, got.began));
         }
-        let got = source.fetched.keys(hurry).await.map_err(|why| trouble(&why))?;
+        let got = unless_gone(self.client, source.fetched.keys(hurry)).await?;
+        let got = got.map_err(|why| trouble(&why))?;
         Ok((got.keys, got.began))
     }
 }

@@ -14,6 +14,7 @@ use crate::model::ServerId;
 use crate::net::now;
 
 use super::super::answer::Reply;
+use super::super::body::unless_gone;
 use super::super::life::Exchange;
 use super::super::report::Shown;
 use super::super::subrequest::{Keep, Subanswer};
@@ -89,7 +90,8 @@ impl Exchange<'_> {
         if let Some(kept) = slot.kept(came, holds, anew) {
             return Ok(kept);
         }
-        let Ok(_turn) = timeout(PATIENCE, slot.turn.lock()).await else {
+        let turn = unless_gone(self.client, timeout(PATIENCE, slot.turn.lock())).await?;
+        let Ok(_turn) = turn else {
             return Ok(Err("another request is still waiting for them".into()));
         };
         if let Some(kept) = slot.kept(came, holds, anew) {

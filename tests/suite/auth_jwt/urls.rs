@@ -117,6 +117,11 @@ fn an_endpoint_that_lies_costs_its_locations_their_requests_and_nothing_else() {
     let cut = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"keys\":";
     let more = [
         (Answer::new(redirect), "answered 302, and redirects are not followed"),
+        (Answer::new("HTTP/1.1 304 Not Modified\r\n\r\n"), "answered 304 in place of 200"),
+        (
+            Answer::new("HTTP/1.1 100 Continue\r\n\r\n".repeat(1000)).then(Then::Close),
+            "the answer cannot be read",
+        ),
         (Answer::new("").then(Then::Close), "the connection ended before the answer did"),
         (Answer::new(cut).then(Then::Close), "the connection ended before the answer did"),
         (Answer::new("220 mail.test ESMTP\r\n\r\n").then(Then::Close), "the answer is not HTTP/1"),
@@ -179,6 +184,29 @@ fn an_endpoint_that_hangs_holds_up_nobody_else() {
     keys.say(keys_answer(&["one"]));
     keys.cut();
     until("it is well again", || scene.status("/", &good("one")) == 200);
+}
+
+/// Nobody who has gone is waited with: neither for a fetch, nor for a subrequest that another one makes.
+#[test]
+fn who_leaves_while_keys_are_got_holds_nothing() {
+    let (mut place, keys) = (Place::new(), endpoint(Answer::new("").then(Then::Silence)));
+    place.name_tcp(1, &keys);
+    let site = "log_format status $status; server { listen @LISTEN@; auth_jwt realm; access_log @DIR@/gone.log status;
+        location /url { auth_jwt_key_request http://@TCP1@/keys; proxy_pass http://@UPSTREAM1@; }
+        location /inside { auth_jwt_key_request /keys; auth_jwt_key_cache 1m; proxy_pass http://@UPSTREAM1@; }
+        location /keys { proxy_pass http://@TCP1@; } }";
+    let scene = Scene::at(place, site, &[]);
+    let come = |path: &str| {
+        let mut client = Client::connect(&scene.server.address("LISTEN"));
+        let token = good("one");
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n"));
+        client
+    };
+    let stays = come("/inside");
+    until("keys are asked for", || keys.received().len() == 2);
+    [come("/inside"), come("/inside"), come("/url")].into_iter().for_each(drop);
+    until("they are gone", || scene.server.place.read("gone.log").matches("499").count() == 3);
+    drop(stays);
 }
 
 /// A byte now and then is no answer, and who does not say hello is not waited for as long.
