@@ -262,6 +262,18 @@ impl Listener {
     }
 }
 
+/// Listens where a backend was before. Somebody's connection may have that port for a moment.
+async fn bind(address: SocketAddr) -> TcpListener {
+    let begun = Instant::now();
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{address}: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 impl Backend {
     fn new(number: usize, door: Door) -> Backend {
         Backend { number, door, task: None }
@@ -270,7 +282,7 @@ impl Backend {
     async fn revive(&mut self) {
         let listener = match &self.door {
             Door::Unix(path) => Listener::Unix(UnixListener::bind(path).expect("the socket's path is free")),
-            Door::Tcp(address) => Listener::Tcp(TcpListener::bind(address).await.expect("the port is free")),
+            Door::Tcp(address) => Listener::Tcp(bind(*address).await),
         };
         self.task = Some(tokio::spawn(serve(listener, self.number)));
     }

@@ -90,7 +90,10 @@ impl Scene {
         until("a line of the log for each request", || lines() >= self.requests.len());
         server.quit().expect("a graceful end");
         let log = without_times(&server.place.read("access.log"));
-        text.push_str(&format!("== access.log\n{}", self.in_order(log.split_inclusive('\n')).concat()));
+        // A tunnel's line is written when it has ended, and that may be after the next request.
+        let mut lines = self.in_order(log.split_inclusive('\n'));
+        lines.sort_by_key(|line| line.contains(" 101 "));
+        text.push_str(&format!("== access.log\n{}", lines.concat()));
         for (at, origin) in origins.into_iter().enumerate() {
             text.push_str(&format!("== upstream {}\n", at + 1));
             let received = origin.finish();
