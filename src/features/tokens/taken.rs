@@ -98,8 +98,12 @@ impl Taken<'_> {
         let values =
             fields.filter_map(|(known, _, value)| (known == Known::SecWebSocketProtocol).then_some(value));
         let entries: Vec<Entry> = spellings(self.request).entries(values).collect();
+        // A token that stands there once more, and without its word, is one all the same.
+        let is_token = |name: &[u8]| {
+            entries.iter().any(|entry| matches!(entry, Entry::Token(token) if token.written == name))
+        };
         let protocol = |entry: &Entry<'l>| match entry {
-            Entry::Protocol(name) => Some(*name),
+            Entry::Protocol(name) => Some(*name).filter(|name| !is_token(name)),
             Entry::Marker(_) | Entry::Token(_) => None,
         };
         let kept: Vec<&[u8]> = entries.iter().filter_map(protocol).collect();

@@ -69,6 +69,7 @@ fn what_the_upstream_chooses_is_answered_and_the_token_does_not_reach_it() {
     assert_seen("", CHAT, &["bearer, abc", "superchat,chat"], (&["superchat, chat"], &["chat"], Some("abc")));
     assert_seen("", CHAT, &["access_token.abc, chat, jwt.def"], (&["chat"], &["chat"], Some("abc")));
     assert_seen("", CHAT, &["chat", "bearer", "abc"], (&["chat"], &["chat"], Some("abc")));
+    assert_seen("", CHAT, &["abc, bearer, abc, abc, chat"], (&["chat"], &["chat"], Some("abc")));
 }
 
 #[test]
