@@ -156,7 +156,7 @@ pub fn compare(
         let ours = by_us(&case.bytes, limits, merge);
         differences.extend(case.judge(&theirs, &ours.seen));
         if let (Some(error), Expected::Same) = (&ours.error, &case.expected) {
-            let log = nginx.log(logged);
+            let log = without_secrets(&nginx.log(logged));
             // Where a line ends with the last buffer, nginx blames that line, and for more than it is.
             let also = match error {
                 RequestError::TooLargeRequest => "client sent too long header line",
@@ -169,6 +169,20 @@ pub fn compare(
         }
     }
     differences
+}
+
+/// Header lines whose value only wsproxy keeps to itself.
+const SECRET: [&str; 4] = ["Authorization", "Cookie", "Proxy-Authorization", "Sec-WebSocket-Protocol"];
+
+/// A log of nginx with `***` where wsproxy has it: in quoted header lines that hold what lets a client in.
+fn without_secrets(log: &str) -> String {
+    let mut parts = log.split('"').map(|part| {
+        let name = part.split_once(": ").map_or("", |(name, _)| name);
+        let is_secret = SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name));
+        if is_secret { format!("{name}: ***") } else { part.to_owned() }
+    });
+    let first = parts.next().unwrap_or_default();
+    parts.fold(first, |log, part| format!("{log}\"{part}"))
 }
 
 pub fn assert_none(differences: Vec<String>) {
