@@ -41,6 +41,8 @@ server {
     location /any/ask { satisfy any; auth_request /judge; proxy_pass http://@UPSTREAM1@; }
     location /any/500 { satisfy any; auth_jwt_key_file missing.json; auth_request /judge; proxy_pass http://@UPSTREAM1@; }
     location /any/admin { satisfy any; auth_jwt_require $is_admin error=403; auth_request /judge; proxy_pass http://@UPSTREAM1@; }
+    location /any/basic { satisfy any; auth_basic pass; auth_basic_user_file users; proxy_pass http://@UPSTREAM1@; }
+    location /all/basic { auth_basic pass; auth_basic_user_file users; auth_jwt a token=$arg_jwt; proxy_pass http://@UPSTREAM1@; }
     location /all/ask { auth_request /judge; proxy_pass http://@UPSTREAM1@; }
     location = /judge { internal; if ($jwt_claim_sub = you) { return 403; } if ($http_let) { return 204; } return 401; }
 }
@@ -50,7 +52,14 @@ server {
 const LET: &str = "Let: 1\r\n";
 
 fn scene() -> Scene {
-    Scene::start(SITE, &[("keys.json", &jwks(&["one", "two"])), ("other.json", &jwks(&["three"]))])
+    Scene::start(
+        SITE,
+        &[
+            ("keys.json", &jwks(&["one", "two"])),
+            ("other.json", &jwks(&["three"])),
+            ("users", "ann:{PLAIN}pw\n"),
+        ],
+    )
 }
 
 /// "The specified string is used as a realm. Parameter value can contain variables. The optional token parameter specifies a variable that contains
@@ -243,6 +252,20 @@ fn a_token_is_in_no_log() {
 }
 
 /// Access modules are asked in nginx's order, and `satisfy` weighs them.
+#[test]
+fn a_password_goes_together_with_it() {
+    let scene = scene();
+    let (right, wrong) = ("Authorization: Basic YW5uOnB3\r\n", "Authorization: Basic YW5uOm5v\r\n");
+    let ask = |path: &str, lines: &str| scene.ask(path, lines).status();
+    assert_eq!((ask("/any/basic", right), scene.status("/any/basic", &good("one"))), (200, 200));
+    assert_eq!((ask("/any/basic", wrong), ask("/any/basic", "")), (401, 401));
+    let ways = challenge(&scene.ask("/any/basic", ""));
+    assert_eq!((ways.len(), &ways[0][..]), (2, r#"Basic realm="pass""#));
+    assert!(challenge(&scene.ask("/any/basic", right)).is_empty());
+    let both = format!("/all/basic?jwt={}", good("one"));
+    assert_eq!((ask(&both, right), ask(&both, wrong), ask("/all/basic", right)), (200, 401, 401));
+}
+
 #[test]
 fn it_goes_together_with_the_others() {
     let scene = scene();
