@@ -34,16 +34,7 @@ impl Written {
     pub fn default_listen(&self, span: Span, place: Place) -> Listen {
         let port = if rustix::process::geteuid().is_root() { 80 } else { 8000 };
         let address = Address::Ip(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
-        Listen {
-            address: ListenAddress::Known(address),
-            socket: net::ListenOptions::default(),
-            socket_written: false,
-            default_server: false,
-            quic: false,
-            protocols: Protocols::default(),
-            span,
-            place,
-        }
+        Listen::new(ListenAddress::Known(address), span, place)
     }
 }
 
@@ -78,6 +69,22 @@ impl Protocols {
             proxy_protocol: self.proxy_protocol || other.proxy_protocol,
             ssl: self.ssl || other.ssl,
             http2: self.http2 || other.http2,
+        }
+    }
+}
+
+impl Listen {
+    /// One without parameters.
+    fn new(address: ListenAddress, span: Span, place: Place) -> Listen {
+        Listen {
+            address,
+            socket: net::ListenOptions::default(),
+            socket_written: false,
+            default_server: false,
+            quic: false,
+            protocols: Protocols::default(),
+            span,
+            place,
         }
     }
 }
@@ -135,17 +142,7 @@ impl ServerName {
 fn listen(written: &mut Written, call: &mut Call) {
     let Some(address) = address(call) else { return };
     let (span, place) = (call.span(0), call.place());
-    let socket = net::ListenOptions::default();
-    let mut listen = Listen {
-        address,
-        socket,
-        socket_written: false,
-        default_server: false,
-        quic: false,
-        protocols: Protocols::default(),
-        span,
-        place,
-    };
+    let mut listen = Listen::new(address, span, place);
     for at in 1..call.args().len() {
         parameter(&mut listen, call, at);
         if listen.quic && listen.protocols.proxy_protocol {

@@ -5,6 +5,7 @@ use std::thread;
 
 use crate::support::{
     client::Client,
+    handshake::{SWITCHING, handshake},
     origin::{Answer, Origin, Then},
     server::{Kind, Place, Server, whole},
     until,
@@ -32,12 +33,6 @@ server {
     }
 }
 ";
-
-const HANDSHAKE: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-
-const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// A server of a kind behind which a judge gives these answers, and an upstream that switches protocols.
 struct Scene {
@@ -77,7 +72,7 @@ fn no_content() -> Answer {
 fn a_judge_that_is_silent_costs_its_location_a_request() {
     both(|kind| {
         let scene = Scene::start(kind, vec![Answer::new("").then(Then::Silence)]);
-        let answer = scene.client().ask(HANDSHAKE).expect("an answer");
+        let answer = scene.client().ask(handshake("/chat")).expect("an answer");
         assert_eq!(answer.status(), 500);
         let logs = scene.server.logs();
         assert!(logs.contains("upstream timed out (110: Connection timed out)"), "{logs}");
@@ -92,7 +87,7 @@ fn a_client_that_leaves_is_not_judged() {
     both(|kind| {
         let scene = Scene::start(kind, vec![Answer::new("").then(Then::Silence)]);
         let mut client = scene.client();
-        client.send(HANDSHAKE);
+        client.send(handshake("/chat"));
         until("the judge is asked", || !scene.judge.received().is_empty());
         drop(client);
         let line = || scene.server.place.read("access.log");
@@ -106,7 +101,7 @@ fn a_client_that_leaves_is_not_judged() {
 fn a_judge_that_wants_to_switch_protocols_opens_nothing() {
     both(|kind| {
         let scene = Scene::start(kind, vec![Answer::new(SWITCHING).then(Then::Echo)]);
-        let answer = scene.client().ask(HANDSHAKE);
+        let answer = scene.client().ask(handshake("/chat"));
         match kind {
             Kind::Nginx => assert!(answer.is_err(), "closed without a word"),
             Kind::Wsproxy => assert_eq!(answer.expect("an answer").status(), 500),
@@ -123,7 +118,7 @@ fn connections_to_the_judge_are_kept_where_it_says_nothing_more() {
         let scene = Scene::start(kind, vec![no_content()]);
         for _ in 0..5 {
             let mut client = scene.client();
-            assert_eq!(client.ask(HANDSHAKE).expect("an answer").status(), 101);
+            assert_eq!(client.ask(handshake("/chat")).expect("an answer").status(), 101);
             client.send("hello");
             assert_eq!(client.read(5).expect("an echo"), b"hello");
         }
@@ -132,7 +127,7 @@ fn connections_to_the_judge_are_kept_where_it_says_nothing_more() {
         // A body that nobody reads takes the connection with it.
         let scene = Scene::start(kind, vec![Answer::text("a body")]);
         for _ in 0..3 {
-            assert_eq!(scene.client().ask(HANDSHAKE).expect("an answer").status(), 101);
+            assert_eq!(scene.client().ask(handshake("/chat")).expect("an answer").status(), 101);
         }
         let connections: Vec<usize> = scene.judge.received().iter().map(|one| one.connection).collect();
         assert_eq!(connections, [1, 2, 3]);
@@ -143,10 +138,14 @@ fn connections_to_the_judge_are_kept_where_it_says_nothing_more() {
 fn a_reload_in_between_changes_nothing_for_who_is_being_judged() {
     let scene = Scene::start(Kind::Wsproxy, vec![Answer::new("").then(Then::Silence), no_content()]);
     let mut waiting = scene.client();
-    waiting.send(HANDSHAKE);
+    waiting.send(handshake("/chat"));
     until("the judge is asked", || !scene.judge.received().is_empty());
     scene.server.reload(&whole(&SITE.replace("auth_request /auth;", "")), 2);
-    assert_eq!(scene.client().ask(HANDSHAKE).expect("an answer").status(), 101, "nobody is asked any more");
+    assert_eq!(
+        scene.client().ask(handshake("/chat")).expect("an answer").status(),
+        101,
+        "nobody is asked any more"
+    );
     assert_eq!(waiting.response(false).expect("an answer").status(), 500);
 }
 
@@ -174,7 +173,7 @@ fn many_are_judged_at_once() {
             threads.spawn(|| {
                 for _ in 0..4 {
                     let mut client = Client::connect(&address);
-                    assert_eq!(client.ask(HANDSHAKE).expect("an answer").status(), 101);
+                    assert_eq!(client.ask(handshake("/chat")).expect("an answer").status(), 101);
                 }
             });
         }
@@ -197,7 +196,7 @@ fn the_recipe_for_websockets_is_not_the_judges() {
     }";
     let server = Server::start(Kind::Wsproxy, place, site);
     let mut client = Client::connect(&server.address("LISTEN"));
-    assert_eq!(client.ask(HANDSHAKE).expect("an answer").status(), 101);
+    assert_eq!(client.ask(handshake("/chat")).expect("an answer").status(), 101);
     let judged = &judge.received()[0].message;
     assert_eq!((judged.header("Upgrade"), judged.header("Connection")), (None, None));
     assert_eq!(judged.header("X-Upgrade").as_deref(), Some("websocket"));

@@ -1,8 +1,11 @@
 //! Every way in which an upstream can fail, for a plain request, a POST and a WebSocket handshake, where the
 //! first of two fails, the first two of three, and all.
 
-use super::scene::{SWITCHING, Scene, get, handshake, post};
-use crate::support::origin::{Answer, Then};
+use super::scene::{Scene, get, post};
+use crate::support::{
+    handshake::{SWITCHING, handshake},
+    origin::{Answer, Then},
+};
 
 const HEADERS: &str = "proxy_http_version 1.1; proxy_set_header Connection $connection_upgrade; \
     proxy_set_header Upgrade $http_upgrade; proxy_read_timeout 2s;\n";

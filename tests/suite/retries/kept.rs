@@ -2,9 +2,10 @@
 
 use std::{thread, time::Duration};
 
-use super::scene::{SWITCHING, Scene, get, handshake, post};
+use super::scene::{Scene, get, post};
 use crate::support::{
     client::Client,
+    handshake::{SWITCHING, handshake},
     origin::{Answer, Origin, Then},
     server::{Kind, Place, Server},
 };

@@ -20,12 +20,6 @@ pub const LOG: &str = "log_format tries '$request_method $uri $status [$upstream
     length [$upstream_response_length] sent [$upstream_bytes_sent] received [$upstream_bytes_received]'; \
     access_log @DIR@/access.log tries;\n";
 
-const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
-
-pub const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-
 /// A configuration, the upstreams `@TCP1@`, `@TCP2@` … in it, and what clients send.
 pub struct Scene {
     pub site: String,
@@ -43,10 +37,6 @@ pub fn get(uri: &str) -> Vec<u8> {
 pub fn post(uri: &str) -> Vec<u8> {
     let head = format!("POST {uri} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n");
     (head + "body").into_bytes()
-}
-
-pub fn handshake(uri: &str) -> Vec<u8> {
-    format!("GET {uri} HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n").into_bytes()
 }
 
 /// What one server showed.

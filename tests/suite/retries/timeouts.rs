@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
-use super::scene::{LOG, Scene, get, handshake, post};
+use super::scene::{LOG, Scene, get, post};
 use crate::support::{
     client::Client,
+    handshake::handshake,
     origin::{Answer, Origin, Then},
     server::{Kind, Place, Server},
     until,

@@ -5,6 +5,7 @@
 pub mod client;
 pub mod dns;
 pub mod escape;
+pub mod handshake;
 pub mod message;
 pub mod origin;
 pub mod server;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{ECHOED, Gateway, HI, handshake, switching};
+use super::{ECHOED, Gateway, HI, expired, handshake, switching};
 use crate::support::{client::Client, origin::Answer, until};
 
 /// A location with `lines`, behind a judge whose answer has `header`.
@@ -42,12 +42,6 @@ fn assert_echoes(client: &mut Client) {
 
 fn wall_clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set")
-}
-
-/// A Close with 4401, the reason and the directive.
-fn expired() -> Vec<u8> {
-    let reason = b"token expired (websocket_token_expiry)";
-    [&[0x88, reason.len() as u8 + 2][..], &4401u16.to_be_bytes(), reason].concat()
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::json;
 
-use super::{ECHOED, HI, handshake, switching};
+use super::{ECHOED, HI, expired, handshake, switching};
 use crate::support::{
     client::Client,
     message::Message,
@@ -132,12 +132,6 @@ fn a_token_that_is_refused_is_no_less_secret() {
     let (received, logs) = door.end();
     assert!(received.is_empty());
     assert_eq!(logs.matches("?jwt=*** HTTP/1.1|").count(), 9, "{logs}");
-}
-
-/// A Close with 4401, the reason and the directive.
-fn expired() -> Vec<u8> {
-    let reason = b"token expired (websocket_token_expiry)";
-    [&[0x88, reason.len() as u8 + 2][..], &4401u16.to_be_bytes(), reason].concat()
 }
 
 /// Sockets at some paths, opened with one token, and the second in which that expires. On a machine that is busy it may

@@ -52,3 +52,9 @@ fn handshake(target: &str, lines: &[&str]) -> String {
 fn switching(lines: &str) -> Answer {
     Answer::new(format!("{SWITCHING}{lines}\r\n")).then(Then::Echo)
 }
+
+/// A Close with 4401, the reason and the directive.
+fn expired() -> Vec<u8> {
+    let reason = b"token expired (websocket_token_expiry)";
+    [&[0x88, reason.len() as u8 + 2][..], &4401u16.to_be_bytes(), reason].concat()
+}
