@@ -440,5 +440,4 @@ fn unread(comment: Span) -> Diagnostic {
         "this comment is addressed to wsproxy, but says nothing it can read",
     )
     .help("write simple directives, each with its \";\": # wsproxy: websocket_ping_interval 20s;")
-    .help("or an exemption for the linter: # wsproxy: allow(rule-name) reason")
 }
