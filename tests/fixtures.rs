@@ -5,6 +5,7 @@
 
 mod findings;
 mod routed;
+mod ruled;
 mod written;
 
 use std::fs;
@@ -25,6 +26,7 @@ const KINDS: &[Kind] = &[
     Kind { folder: "dump", extension: "conf", expected: "json", make: written::dumped },
     Kind { folder: "mistakes", extension: "conf", expected: "out", make: written::told },
     Kind { folder: "route", extension: "conf", expected: "out", make: routed::routed },
+    Kind { folder: "rules", extension: "conf", expected: "out", make: ruled::ruled },
     Kind { folder: "syntax", extension: "conf", expected: "tree", make: written::tree_and_mistakes },
 ];
 
@@ -72,7 +74,10 @@ fn run(kind: &Kind, case: &Path) -> bool {
         return false;
     };
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&expected, &made).unwrap();
+        match made.is_empty() {
+            true => drop(fs::remove_file(&expected)),
+            false => fs::write(&expected, &made).unwrap(),
+        }
     }
     let wanted = fs::read_to_string(&expected).unwrap_or_default();
     if made == wanted {

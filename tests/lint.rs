@@ -8,6 +8,15 @@ use wsproxy::source::Disk;
 use wsproxy::syntax::{Reader, understand};
 use wsproxy::{lint, model};
 
+/// The rules that the five mistakes are found by.
+const STORY: [&str; 5] = [
+    "ws-idle-timeout",
+    "ws-no-stickiness",
+    "ws-close-unexplained",
+    "ws-room-split",
+    "ws-handshake-unchecked",
+];
+
 /// The names of what is found in an `http` block, in order.
 fn found(http: &str) -> Vec<&'static str> {
     let text = format!("events {{}} http {{ {http} }}");
@@ -19,10 +28,13 @@ fn found(http: &str) -> Vec<&'static str> {
         fragment: false,
     };
     let reader = Reader::new(folder, &Disk).hints(&Catalogue).text("test.conf", text.into_bytes());
-    let (_, model, mistakes) = understand(&reader, |tree| model::read(tree, &Disk, &options));
+    let (tree, model, mistakes) = understand(&reader, |tree| model::read(tree, &Disk, &options));
     let errors: Vec<&str> = mistakes.iter().map(|one| &one.message[..]).collect();
     assert!(errors.is_empty(), "{errors:?}");
-    lint::findings(&model).iter().map(|one| one.code).collect()
+    lint::findings(&tree, &model, &options, &mistakes, &STORY.into_iter().collect())
+        .iter()
+        .map(|one| one.code)
+        .collect()
 }
 
 /// A server with one location, these lines around and in it.

@@ -1,22 +1,19 @@
 //! `wsproxy check`: says what is wrong with configurations and parts of them, and serves nothing.
 
-use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
 use crate::diagnostics::text::{self, Summary};
-use crate::diagnostics::{DependsOn, Diagnostic, Severity, json, sarif};
-use crate::directive::fragment::{Whereabouts, whereabouts};
-use crate::directive::{Catalogue, Context};
-use crate::features::{NOT_SERVED, Options, checked};
-use crate::lint;
-use crate::model;
-use crate::source::{Disk, Files, Sources};
-use crate::syntax::{Reader, Tree, understand};
+use crate::diagnostics::{Diagnostic, json, sarif};
+use crate::directive::Context;
+use crate::features::NOT_SERVED;
+use crate::lint::Selection;
+use crate::source::{Disk, Sources};
 
-use super::names;
+use super::look::{Input, Look};
 
 /// The arguments of `wsproxy check`.
 #[derive(clap::Args, Debug)]
@@ -78,18 +75,16 @@ const CLEAN: u8 = 0;
 const FINDINGS: u8 = 1;
 const COULD_NOT_LOOK: u8 = 2;
 
-/// Standard input's name as an argument, and what it is called in findings.
-const STDIN: &str = "-";
-const STDIN_NAME: &str = "<stdin>";
-
 impl Check {
     /// Looks at every file, prints what was found, and says it again with the exit code.
     pub fn run(&self) -> ExitCode {
         let mut report = Report::new(self);
         let mut blind = false;
+        let look = self.look();
         for file in &self.files {
-            match self.look(file) {
-                Ok((tree, found)) => report.add(found, &tree.sources),
+            match Input::read(file).map(|input| look.at(&input, &Disk)) {
+                Ok((tree, found)) if self.verbose => report.add(found, &tree.sources),
+                Ok((tree, found)) => report.add(without_not_served(found), &tree.sources),
                 Err(error) => {
                     blind = true;
                     eprintln!("wsproxy: cannot read \"{}\": {error}", file.display());
@@ -107,36 +102,14 @@ impl Check {
         })
     }
 
-    /// Reads one file and all that it includes, and says everything there is to say, in file order.
-    fn look(&self, file: &Path) -> io::Result<(Tree, Vec<Diagnostic>)> {
-        let input = Input::read(file)?;
-        let place = match self.context {
-            Some(Context::MAIN) => Whereabouts::WHOLE,
-            Some(context) => Whereabouts::part(context),
-            None => input.whereabouts(),
-        };
-        let home = match &self.prefix {
-            Some(prefix) => prefix.clone(),
-            None if place.fragment => home(&input.directory),
-            None => input.directory.clone(),
-        };
-        let options = Options {
-            prefix: home.clone(),
-            conf_prefix: home.clone(),
-            context: place.context,
-            fragment: place.fragment,
-        };
-        let reader = input.reader(&home);
-        let (tree, model, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
-        // What a mistake makes of a configuration is not what was meant.
-        if found.iter().all(|one| one.severity < Severity::Error) {
-            found.extend(lint::findings(&model));
+    fn look(&self) -> Look {
+        Look {
+            prefix: self.prefix.clone(),
+            context: self.context,
+            strict: self.strict,
+            resolve: true,
+            rules: Selection::default(),
         }
-        found.extend(names::unresolved(checked::hosts(&tree, place.context, place.fragment)));
-        found.iter_mut().for_each(|one| weigh(one, self.strict, place.fragment));
-        found.sort_by_key(|one| (one.span().file, one.span().start));
-        let found = if self.verbose { found } else { without_not_served(found) };
-        Ok((tree, found))
     }
 
     fn is_coloured(&self) -> bool {
@@ -148,81 +121,6 @@ impl Check {
                 io::stdout().is_terminal() && choice != anstream::ColorChoice::Never
             }
         }
-    }
-}
-
-/// A text to look at.
-struct Input {
-    name: String,
-    /// `None` for what came from standard input.
-    path: Option<PathBuf>,
-    bytes: Vec<u8>,
-    /// Where it lies; the current directory for standard input.
-    directory: PathBuf,
-}
-
-impl Input {
-    fn read(file: &Path) -> io::Result<Input> {
-        if file == Path::new(STDIN) {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes)?;
-            return Ok(Input { name: STDIN_NAME.into(), path: None, bytes, directory: PathBuf::new() });
-        }
-        let bytes = Disk.read(file)?;
-        let directory = file.parent().map(Path::to_owned).unwrap_or_default();
-        Ok(Input { name: file.to_string_lossy().into(), path: Some(file.to_owned()), bytes, directory })
-    }
-
-    /// Where the text stands, as far as it tells by itself, without what it includes.
-    fn whereabouts(&self) -> Whereabouts {
-        let (tree, _) = Reader::new(Path::new(""), &Nothing).text(&self.name, self.bytes.clone()).read();
-        whereabouts(&tree)
-    }
-
-    fn reader<'a>(&self, conf_prefix: &'a Path) -> Reader<'a> {
-        let reader = Reader::new(conf_prefix, &Disk).hints(&Catalogue);
-        match &self.path {
-            Some(path) => reader.file(path),
-            None => reader.text(&self.name, self.bytes.clone()),
-        }
-    }
-}
-
-/// A disk without files: nothing is included.
-struct Nothing;
-
-impl Files for Nothing {
-    fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn glob(&self, _: &Path) -> io::Result<Vec<PathBuf>> {
-        Ok(Vec::new())
-    }
-}
-
-/// The directory in which the main configuration of a part most likely lies: the nearest around it
-/// that holds what nginx puts beside its `nginx.conf`.
-fn home(directory: &Path) -> PathBuf {
-    let beside = ["nginx.conf", "mime.types", "fastcgi_params"];
-    let is_home = |place: &&Path| beside.iter().any(|name| place.join(name).is_file());
-    let absolute = std::path::absolute(directory.join(".")).unwrap_or_else(|_| directory.to_owned());
-    let found = absolute.ancestors().find(is_home).map(Path::to_owned);
-    found.filter(|found| *found != absolute).unwrap_or_else(|| directory.to_owned())
-}
-
-/// How much a finding weighs here: what depends on the machine is a warning unless `strict`, and
-/// a part may be included from where its names lead to files.
-fn weigh(found: &mut Diagnostic, strict: bool, fragment: bool) {
-    let elsewhere = fragment && matches!(found.code, "cannot-read" | "cannot-include");
-    let depends = found.depends_on != DependsOn::Text || elsewhere;
-    match found.severity {
-        Severity::Error if depends && !strict => found.severity = Severity::Warning,
-        Severity::Warning if depends && strict => found.severity = Severity::Error,
-        _ => {}
-    }
-    if elsewhere {
-        found.help.push("--prefix says in which directory relative names are looked for".into());
     }
 }
 

@@ -3,8 +3,10 @@
 pub mod check;
 mod config;
 pub mod dump;
+mod look;
 mod names;
 mod route;
+mod rules;
 mod serve;
 pub mod test;
 mod token;
@@ -49,8 +51,12 @@ enum Command {
     Check(check::Check),
     /// Prints a configuration as it was read, as JSON in the shape of `crossplane parse`
     Dump(dump::Dump),
+    /// Says what a rule of check finds, why it matters and how it is mended
+    Explain(rules::Explain),
     /// Tells which server, location and peer a request would get, and why, without sending anything
     Route(route::Route),
+    /// Lists the rules that check asks
+    Rules(rules::Rules),
     /// Makes tokens (JWT) and keys for trying things out, and says what a token is worth
     Token(token::Token),
 }
@@ -129,7 +135,9 @@ pub fn run() -> ExitCode {
     match (cli.command, &cli.flags) {
         (Some(Command::Check(check)), _) => check.run(),
         (Some(Command::Dump(dump)), _) => dump.run(),
+        (Some(Command::Explain(explain)), _) => explain.run(),
         (Some(Command::Route(route)), _) => route.run(),
+        (Some(Command::Rules(rules)), _) => rules.run(),
         (Some(Command::Token(token)), _) => token.run(),
         (None, flags) if flags.details => version::details(),
         (None, flags) if flags.version => version::short(),

@@ -1,86 +1,79 @@
 //! Rules: what nginx takes without a word and people come to regret.
 //!
-//! A rule looks at what a configuration means, so that it is silent where a line two levels up has seen to it. It
-//! is a file with a name, a reason and a function, and a line in [`RULES`]. What nginx refuses is no rule's matter.
+//! A rule looks at what a configuration means, so that it is silent where a line two levels up has seen to it, and
+//! loud where a deeper line threw that away. It is a file in `rules`, and a line in [`RULES`]. What it looks at is a
+//! [`Site`]: every block with what is in effect in it, whether wsproxy serves it or not. What nginx refuses is no
+//! rule's matter.
 
-mod ws_close_unexplained;
-mod ws_handshake_unchecked;
-mod ws_idle_timeout;
-mod ws_no_stickiness;
-mod ws_room_split;
+pub mod pages;
+mod rule;
+mod rules;
+pub mod site;
 
 use crate::diagnostics::Diagnostic;
-use crate::features::proxy::{Fixed, Target};
-use crate::features::upstream::Upstream;
-use crate::model::{Content, Http, Kind, Location, Model, Server};
+use crate::features::Options;
+use crate::model::Model;
+use crate::syntax::Tree;
 
-/// What is found by one look.
-pub struct Rule {
-    /// What it finds: the code of its findings.
-    pub name: &'static str,
-    /// What happens to whom, in a sentence.
-    pub why: &'static str,
-    check: fn(&Rule, &Http, &mut Vec<Diagnostic>),
-}
+pub use rule::{Examples, Group, Level, Mend, Profile, Rule, Selection, Version};
+pub use rules::RULES;
+use site::Site;
 
-/// Every rule, in the order of the mistakes' story: what breaks first stands first.
-pub static RULES: &[&Rule] = &[
-    &ws_idle_timeout::RULE,
-    &ws_no_stickiness::RULE,
-    &ws_close_unexplained::RULE,
-    &ws_room_split::RULE,
-    &ws_handshake_unchecked::RULE,
-];
-
-/// Asks every rule. The first finding of each says why it matters.
-pub fn findings(model: &Model) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    for rule in RULES {
-        let first = found.len();
-        (rule.check)(rule, &model.http, &mut found);
-        if let Some(finding) = found.get_mut(first) {
-            finding.notes.push(rule.why.to_owned());
+/// The examples of a rule, from its folder of fixtures.
+macro_rules! examples {
+    ($name:literal) => {
+        $crate::lint::Examples {
+            bad: include_str!(concat!("../../../fixtures/rules/", $name, "/bad.conf")),
+            good: include_str!(concat!("../../../fixtures/rules/", $name, "/good.conf")),
         }
-    }
-    found
+    };
+}
+use examples;
+
+/// The rule of this name or id.
+pub fn find(name: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.name == name || rule.id.eq_ignore_ascii_case(name))
 }
 
-/// A location through which WebSockets go to an upstream, and the server it stands in.
-#[derive(Clone, Copy)]
-struct Way<'a> {
-    server: &'a Server,
-    location: &'a Location,
-}
-
-/// Every location through which WebSockets go; an `if` in it is not told apart.
-fn ways(http: &Http) -> impl Iterator<Item = Way<'_>> {
-    let of = |server| move |location| Way { server, location };
-    let all =
-        http.servers.iter().flat_map(move |server| http.locations[server.own.clone()].iter().map(of(server)));
-    all.filter(|way| {
-        !matches!(way.location.kind, Kind::Unnamed)
-            && matches!(way.location.content, Content::Pass(_))
-            && way.location.settings.proxy.carries_websockets()
-    })
-}
-
-impl Way<'_> {
-    /// The upstream's group, where it is known while reading.
-    fn upstream<'h>(&self, http: &'h Http) -> Option<&'h Upstream> {
-        let Content::Pass(pass) = &self.location.content else { return None };
-        match &pass.target {
-            Target::Fixed(Fixed { group, .. }) => http.groups.get(*group),
-            Target::Computed(_) => None,
+/// Asks every rule that is selected; the first finding of each says why it matters. In file order.
+///
+/// `mistakes` are those that were found already: where somebody wrote what nginx does not know, it is not known
+/// what the lines around it were to mean, and rules are silent about that block and what is in it.
+pub fn findings(
+    tree: &Tree,
+    model: &Model,
+    options: &Options,
+    mistakes: &[Diagnostic],
+    selection: &Selection,
+) -> Vec<Diagnostic> {
+    let site = Site::new(tree, model, options, mistakes, selection.target);
+    let muddled = site.muddled(mistakes);
+    let mut all = Vec::new();
+    for rule in RULES.iter().copied() {
+        let level = selection.level(rule);
+        if level == Level::Off {
+            continue;
         }
+        let mut found = Vec::new();
+        (rule.check)(rule, &site, &mut found);
+        found.retain(|finding| !muddled.has(finding.span()));
+        let mut found = once(tree, found);
+        if let Some(first) = found.first_mut() {
+            first.notes.push(rule.why.to_owned());
+        }
+        if let Level::As(severity) = level {
+            found.iter_mut().for_each(|finding| finding.severity = severity);
+        }
+        all.extend(found);
     }
-
-    /// How messages name the location.
-    fn name(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.location.name)
-    }
+    all.sort_by_key(|finding| (finding.span().file, finding.span().start));
+    all
 }
 
-/// How many servers of a group requests are spread over.
-fn spread(upstream: &Upstream) -> usize {
-    upstream.spec.servers.iter().filter(|server| !server.down && !server.backup).count()
+/// Leaves one of the findings that say the same of the same words: a file may be included many times.
+fn once(tree: &Tree, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut seen = std::collections::HashSet::new();
+    let name = |finding: &Diagnostic| tree.sources.get(finding.span().file).name.clone();
+    let key = |finding: &Diagnostic| (name(finding), finding.span().start, finding.message.clone());
+    found.into_iter().filter(|finding| seen.insert(key(finding))).collect()
 }

@@ -22,6 +22,7 @@ mod reloads;
 mod resolver;
 mod retries;
 mod route;
+mod rules;
 mod signals;
 mod soak;
 mod starting;

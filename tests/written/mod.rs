@@ -29,7 +29,16 @@ pub fn tree_and_mistakes(path: &Path) -> String {
     text
 }
 
-/// Everything there is to say about a whole configuration, in the order of its files.
+/// The rules that the five mistakes are found by.
+const STORY: [&str; 5] = [
+    "ws-idle-timeout",
+    "ws-no-stickiness",
+    "ws-close-unexplained",
+    "ws-room-split",
+    "ws-handshake-unchecked",
+];
+
+/// What there is to say about a whole configuration, in the order of its files.
 pub fn told(path: &Path) -> String {
     let folder = path.parent().unwrap();
     let options = Options {
@@ -40,8 +49,9 @@ pub fn told(path: &Path) -> String {
     };
     let reader = Reader::new(folder, &Disk).hints(&Catalogue).file(path);
     let (tree, model, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
+    let rules = lint::findings(&tree, &model, &options, &found, &STORY.into_iter().collect());
     found.retain(|found| found.severity >= Severity::Warning);
-    found.extend(lint::findings(&model));
+    found.extend(rules);
     found.sort_by_key(|found| (found.span().file, found.span().start));
     found.iter().map(|found| format!("{}\n\n", render(found, &tree.sources, false).trim_end())).collect()
 }

@@ -2,25 +2,34 @@
 
 use std::sync::Arc;
 
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, Severity};
 use crate::features::rewrite::{Line, Step};
 use crate::model::Http;
 
-use super::{Rule, Way, ways};
+use crate::lint::site::Site;
+use crate::lint::{Mend, Profile, Rule, examples};
+
+use super::ways::{Way, ways};
 
 pub static RULE: Rule = Rule {
+    id: "WS153",
     name: "ws-handshake-unchecked",
+    severity: Severity::Info,
+    profile: Profile::Default,
+    summary: "anybody may open a WebSocket: nothing is asked for at the handshake",
     why: "A handshake is the only moment at which a WebSocket can be refused for what it carries. If the backend checks \
           a token later, in the first message, strangers hold sockets open meanwhile; if nobody does, they read along.",
+    mend: Mend::None,
+    examples: examples!("ws-handshake-unchecked"),
     check,
 };
 
-fn check(rule: &Rule, http: &Http, found: &mut Vec<Diagnostic>) {
-    for way in ways(http).filter(|way| !is_checked(way, http)) {
+fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
+    for way in ways(site).filter(|way| !is_checked(way, &site.model.http)) {
         let message =
             "anybody may open a WebSocket here: no token, password or address is asked for at the handshake";
         found.push(
-            Diagnostic::info(rule.name, way.location.span, message)
+            rule.finding(way.location.span, message)
                 .help("ask for a token: \"auth_jwt chat;\" with \"auth_jwt_key_file\", or have a server decide: \"auth_request /session;\""),
         );
     }

@@ -1,22 +1,30 @@
 //! Clients that are cut off and never learn why.
 
-use crate::diagnostics::Diagnostic;
-use crate::model::Http;
+use crate::diagnostics::{Diagnostic, Severity};
 
-use super::{Rule, ways};
+use crate::lint::site::Site;
+use crate::lint::{Mend, Profile, Rule, examples};
+
+use super::ways::ways;
 
 pub static RULE: Rule = Rule {
+    id: "WS151",
     name: "ws-close-unexplained",
+    severity: Severity::Info,
+    profile: Profile::Default,
+    summary: "clients are not told why their WebSocket ends",
     why: "Without a Close frame a browser shows 1006, whatever has happened: a deploy, a timeout, a server that died. \
           The page cannot tell whether to come back at once, later, or never.",
+    mend: Mend::None,
+    examples: examples!("ws-close-unexplained"),
     check,
 };
 
-fn check(rule: &Rule, http: &Http, found: &mut Vec<Diagnostic>) {
-    for way in ways(http).filter(|way| !way.location.settings.websocket.tells_why()) {
+fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
+    for way in ways(site).filter(|way| !way.location.settings.websocket.tells_why()) {
         let message = "clients are not told why a WebSocket ends: \"websocket_close_notify\" is off";
         found.push(
-            Diagnostic::info(rule.name, way.location.span, message)
+            rule.finding(way.location.span, message)
                 .help("without that line they get a Close with a code, a reason and the directive"),
         );
     }

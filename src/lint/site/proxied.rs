@@ -1,0 +1,133 @@
+//! What goes to upstreams, and with which header.
+
+use bstr::ByteSlice;
+
+use crate::directive::Context;
+use crate::syntax::{Directive, Word};
+
+use super::{Block, Site};
+
+/// A `proxy_pass` of `http`, and the block in which it stands.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    pub block: Block<'a>,
+    pub directive: &'a Directive,
+    /// Its argument.
+    pub url: &'a Word,
+}
+
+/// The lines of `proxy_set_header` that are in effect in a block: those of one level, never of two.
+#[derive(Clone, Copy)]
+pub struct Headers<'a> {
+    /// Where they stand; `None` if there are none.
+    pub level: Option<Block<'a>>,
+    pub lines: &'a [&'a Directive],
+}
+
+impl<'a> Site<'a> {
+    /// Every `proxy_pass` of `http`, in the order of blocks.
+    pub fn passes(&self) -> impl Iterator<Item = Pass<'_>> {
+        const PLACES: Context = Context::LOCATION.or(Context::IF_LOCATION).or(Context::LIMIT_EXCEPT);
+        self.within(PLACES).filter_map(Block::pass)
+    }
+
+    /// The `upstream` block of this name.
+    pub fn upstream(&self, name: &[u8]) -> Option<Block<'_>> {
+        let named = |block: &Block<'_>| {
+            let name_of = block.directive().and_then(|directive| directive.args.first());
+            name_of.is_some_and(|word| word.value.eq_ignore_ascii_case(name))
+        };
+        self.within(Context::UPSTREAM).find(named)
+    }
+}
+
+impl<'a> Block<'a> {
+    /// The `proxy_pass` that stands in it.
+    pub fn pass(self) -> Option<Pass<'a>> {
+        let directive = self.own_last("proxy_pass")?;
+        Some(Pass { block: self, directive, url: directive.args.first()? })
+    }
+
+    /// What `proxy_set_header` lines are in effect in it.
+    pub fn headers(self) -> Headers<'a> {
+        let level = self.level("proxy_set_header");
+        Headers { level, lines: level.map_or(&[], |level| level.own("proxy_set_header")) }
+    }
+}
+
+impl<'a> Pass<'a> {
+    /// `http` or `https`, as written; `None` where it is a variable's.
+    pub fn scheme(&self) -> Option<&'a [u8]> {
+        let end = self.url.value.find("://")?;
+        Some(&self.url.value[..end]).filter(|scheme| !scheme.contains(&b'$'))
+    }
+
+    /// Host and port as written, with variables: what stands between `://` and the path. `unix:` names end with a
+    /// `:`.
+    pub fn authority(&self) -> &'a [u8] {
+        let url = &self.url.value[..];
+        let from = url.find("://").map_or(0, |at| at + 3);
+        let rest = &url[from..];
+        if let Some(path) = rest.strip_prefix(b"unix:") {
+            let end = path.find_byte(b':').unwrap_or(path.len());
+            return &rest[..5 + end];
+        }
+        &rest[..rest.find_byteset(b"/?#").unwrap_or(rest.len())]
+    }
+
+    /// The URI behind host and port; `None` where there is none and the client's goes on.
+    pub fn uri(&self) -> Option<&'a [u8]> {
+        let url = &self.url.value[..];
+        let from = url.find("://").map_or(0, |at| at + 3) + self.authority().len();
+        let rest = &url[from..];
+        let rest = if self.authority().starts_with(b"unix:") {
+            rest.strip_prefix(b":").unwrap_or(rest)
+        } else {
+            rest
+        };
+        Some(rest).filter(|rest| !rest.is_empty())
+    }
+
+    /// Whether any variable is in it.
+    pub fn has_variables(&self) -> bool {
+        self.url.value.contains(&b'$')
+    }
+
+    /// The `upstream` block it names, where it names one without variables.
+    pub fn upstream(&self) -> Option<Block<'a>> {
+        self.block.site.upstream(self.authority())
+    }
+
+    /// Whether the lines in effect make a WebSocket of a handshake: the client's Upgrade goes on, and Connection may
+    /// say so. Whether HTTP is spoken in a version that can is another question.
+    pub fn carries_websockets(&self) -> bool {
+        let headers = self.block.headers();
+        let upgrade = headers
+            .get("Upgrade")
+            .is_some_and(|line| line.args.get(1).is_some_and(|value| !value.value.is_empty()));
+        upgrade && headers.get("Connection").is_some_and(|line| may_upgrade(self.block, line))
+    }
+}
+
+impl<'a> Headers<'a> {
+    /// The line that sets a field, of any case: the last, if there are several.
+    pub fn get(&self, field: &str) -> Option<&'a Directive> {
+        self.all(field).last()
+    }
+
+    /// Every line that sets a field.
+    pub fn all(&self, field: &str) -> impl Iterator<Item = &'a Directive> {
+        let field = field.as_bytes();
+        let named =
+            |line: &&Directive| line.args.first().is_some_and(|name| name.value.eq_ignore_ascii_case(field));
+        self.lines.iter().copied().filter(named)
+    }
+}
+
+/// Whether the value of a Connection line may have the token `upgrade`. What may be anything may.
+pub fn may_upgrade(block: Block<'_>, line: &Directive) -> bool {
+    let Some(value) = line.args.get(1) else { return false };
+    let has_token =
+        |value: &[u8]| value.split_str(",").any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    block.site.possible(block, &value.value).is_none_or(|all| all.iter().any(|value| has_token(value)))
+}

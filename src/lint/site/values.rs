@@ -1,0 +1,247 @@
+//! What variables may come to.
+
+use std::collections::{BTreeSet, HashMap};
+
+use bstr::BString;
+
+use crate::directive::variables::{Protocol, VariableRow};
+use crate::syntax::{Directive, Word};
+
+use super::{Block, Site};
+
+/// A piece of a text with variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    Text(&'a [u8]),
+    /// Its name without `$` and braces, as written.
+    Variable(&'a [u8]),
+    /// `$1` to `$9`: what the last pattern captured.
+    Capture(u8),
+}
+
+/// Cuts a text as `ngx_http_script_compile` does; a `$` without a name is text.
+pub fn pieces(text: &[u8]) -> Vec<Piece<'_>> {
+    let (mut found, mut plain, mut at) = (Vec::new(), 0, 0);
+    while at < text.len() {
+        let rest = &text[at..];
+        let (piece, length) = match rest {
+            [b'$', digit @ b'1'..=b'9', ..] => (Piece::Capture(digit - b'0'), 2),
+            [b'$', b'{', inner @ ..] => match inner.iter().position(|byte| *byte == b'}') {
+                Some(end) if end > 0 => (Piece::Variable(&inner[..end]), end + 3),
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            },
+            [b'$', inner @ ..] => {
+                let named = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+                let end = inner.iter().position(|byte| !named(byte)).unwrap_or(inner.len());
+                if end == 0 {
+                    at += 1;
+                    continue;
+                }
+                (Piece::Variable(&inner[..end]), end + 1)
+            }
+            _ => {
+                at += 1;
+                continue;
+            }
+        };
+        if plain < at {
+            found.push(Piece::Text(&text[plain..at]));
+        }
+        found.push(piece);
+        at += length;
+        plain = at;
+    }
+    if plain < text.len() {
+        found.push(Piece::Text(&text[plain..]));
+    }
+    found
+}
+
+/// What gives a variable its value.
+#[derive(Clone, Copy)]
+pub enum Origin<'a> {
+    /// nginx itself: `$uri`, `$http_upgrade`.
+    Builtin(&'static VariableRow),
+    /// A `map`, which looks at `input`.
+    Map { directive: &'a Directive, input: &'a Word },
+    /// A `set`.
+    Set { directive: &'a Directive, value: &'a Word },
+    /// A named group of a pattern, which this word is.
+    Capture { directive: &'a Directive, pattern: &'a Word },
+    /// Something else that gives values: `geo`, `split_clients`, `auth_request_set`, a module's own.
+    Other(&'a Directive),
+}
+
+/// What gives each variable its value, by its name in lower case.
+#[derive(Default)]
+pub(super) struct Givers<'a>(HashMap<Vec<u8>, Vec<Origin<'a>>>);
+
+/// Directives that give the variable named by their first argument a value.
+const FIRST: [&str; 7] =
+    ["set", "auth_request_set", "perl_set", "js_set", "js_var", "set_by_lua_block", "auth_jwt_claim_set"];
+/// Blocks that give the variable named by their last argument a value.
+const LAST: [&str; 3] = ["map", "geo", "split_clients"];
+/// Directives with patterns whose named groups are variables.
+const PATTERNS: [&str; 5] = ["location", "server_name", "if", "rewrite", "map"];
+
+impl<'a> Givers<'a> {
+    pub(super) fn of(site: &Site<'a>) -> Givers<'a> {
+        let mut givers = Givers::default();
+        for block in &site.blocks {
+            for directive in block.items.iter().copied() {
+                givers.add(site, directive);
+            }
+        }
+        givers
+    }
+
+    fn add(&mut self, site: &Site<'a>, directive: &'a Directive) {
+        let name = &directive.name.value;
+        if FIRST.iter().any(|known| name == known)
+            && let Some(variable) = directive.args.first()
+        {
+            let origin = match &directive.args[..] {
+                [_, value] if directive.is("set") => Origin::Set { directive, value },
+                _ => Origin::Other(directive),
+            };
+            self.give(&variable.value, origin);
+        } else if LAST.iter().any(|known| name == known)
+            && let Some(variable) = directive.args.last()
+        {
+            let origin = match &directive.args[..] {
+                [input, _] if directive.is("map") => Origin::Map { directive, input },
+                _ => Origin::Other(directive),
+            };
+            self.give(&variable.value, origin);
+        }
+        if PATTERNS.iter().any(|known| name == known) {
+            let keys =
+                site.tree.items(Some(directive.id)).filter(|_| directive.is("map")).map(|row| &row.name);
+            for word in directive.args.iter().chain(keys) {
+                for group in named_groups(&word.value) {
+                    self.give(group, Origin::Capture { directive, pattern: word });
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, variable: &[u8], origin: Origin<'a>) {
+        let name = variable.strip_prefix(b"$").unwrap_or(variable);
+        self.0.entry(name.to_ascii_lowercase()).or_default().push(origin);
+    }
+}
+
+/// The names of a pattern's named groups: `(?<name>…)`, `(?P<name>…)`, `(?'name'…)`.
+fn named_groups(pattern: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let starts: [&[u8]; 3] = [b"(?<", b"(?P<", b"(?'"];
+    (0..pattern.len()).filter_map(move |at| {
+        let start = starts.iter().find(|start| pattern[at..].starts_with(start))?;
+        let inner = &pattern[at + start.len()..];
+        let end = inner.iter().position(|byte| matches!(byte, b'>' | b'\''))?;
+        let name = &inner[..end];
+        let named = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        (!name.is_empty() && name.iter().all(named)).then_some(name)
+    })
+}
+
+/// How many values are gathered before a variable is taken for one that may be anything.
+const MOST: usize = 64;
+/// How many variables may stand for one another.
+const DEEPEST: usize = 8;
+
+impl<'a> Site<'a> {
+    /// Everything that gives the variable of this name a value; empty if nobody is known to.
+    pub fn origins(&self, name: &[u8]) -> Vec<Origin<'_>> {
+        let name = name.to_ascii_lowercase();
+        match self.variables.0.get(&name) {
+            Some(origins) => origins.clone(),
+            None => Protocol::Http.find(&name).map(Origin::Builtin).into_iter().collect(),
+        }
+    }
+
+    /// The rows of a `map`: key and value. Parameters such as `hostnames` and `volatile` are left out.
+    pub fn rows(&self, map: &'a Directive) -> impl Iterator<Item = (&'a Word, &'a Word)> {
+        let rows = self.tree.items(Some(map.id)).filter(|row| !row.is("include"));
+        rows.filter_map(|row| Some((&row.name, row.args.first()?)))
+    }
+
+    /// Everything that a text may come to in this block; `None` where it may be anything. In order, without
+    /// doubles.
+    pub fn possible(&self, block: Block<'_>, text: &[u8]) -> Option<BTreeSet<BString>> {
+        self.possible_within(block, text, DEEPEST)
+    }
+
+    fn possible_within(&self, block: Block<'_>, text: &[u8], depth: usize) -> Option<BTreeSet<BString>> {
+        let mut all = BTreeSet::from([BString::default()]);
+        for piece in pieces(text) {
+            let next = match piece {
+                Piece::Text(text) => BTreeSet::from([BString::from(text)]),
+                Piece::Capture(_) => return None,
+                Piece::Variable(name) => self.variable(block, name, depth.checked_sub(1)?)?,
+            };
+            if all.len() * next.len() > MOST {
+                return None;
+            }
+            let join = |start: &BString, end: &BString| BString::from([&start[..], &end[..]].concat());
+            all = all.iter().flat_map(|start| next.iter().map(move |end| join(start, end))).collect();
+        }
+        Some(all)
+    }
+
+    fn variable(&self, block: Block<'_>, name: &[u8], depth: usize) -> Option<BTreeSet<BString>> {
+        let origins = self.variables.0.get(&name.to_ascii_lowercase())?;
+        let server = block.server();
+        let mut all = BTreeSet::new();
+        for origin in origins {
+            match origin {
+                Origin::Map { directive, .. } => {
+                    let rows: Vec<(&Word, &Word)> = self.rows(directive).collect();
+                    if !rows.iter().any(|(key, _)| key.value == "default" && key.quote.is_none()) {
+                        all.insert(BString::default());
+                    }
+                    for (_, value) in rows {
+                        all.extend(self.possible_within(block, &value.value, depth)?);
+                    }
+                }
+                Origin::Set { directive, value } => {
+                    // What another server sets is nothing to this one.
+                    if self.block_of(directive).and_then(Block::server) == server {
+                        all.extend(self.possible_within(block, &value.value, depth)?);
+                    }
+                }
+                Origin::Builtin(_) | Origin::Capture { .. } | Origin::Other(_) => return None,
+            }
+        }
+        (!all.is_empty() && all.len() <= MOST).then_some(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_its_variables() {
+        let all = pieces(b"a$b-${c}d$1x$");
+        let expected = [
+            Piece::Text(b"a"),
+            Piece::Variable(b"b"),
+            Piece::Text(b"-"),
+            Piece::Variable(b"c"),
+            Piece::Text(b"d"),
+            Piece::Capture(1),
+            Piece::Text(b"x$"),
+        ];
+        assert_eq!(all, expected);
+        assert_eq!(pieces(b""), []);
+    }
+
+    #[test]
+    fn named_groups_are_found() {
+        let all: Vec<&[u8]> = named_groups(br"^/(?<user>[^/]+)/(?P<id>\d+)(?=x)(?<!y)").collect();
+        assert_eq!(all, [&b"user"[..], b"id"]);
+    }
+}
