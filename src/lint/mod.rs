@@ -23,8 +23,8 @@ use site::Site;
 macro_rules! examples {
     ($name:literal) => {
         $crate::lint::Examples {
-            bad: include_str!(concat!("../../../fixtures/rules/", $name, "/bad.conf")),
-            good: include_str!(concat!("../../../fixtures/rules/", $name, "/good.conf")),
+            bad: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rules/", $name, "/bad.conf")),
+            good: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/rules/", $name, "/good.conf")),
         }
     };
 }

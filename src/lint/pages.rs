@@ -20,7 +20,7 @@ pub fn explain(rule: &Rule) -> String {
 pub fn list() -> String {
     let mut text = String::new();
     let width = RULES.iter().map(|rule| rule.name.len()).max().unwrap_or(0);
-    for rule in RULES {
+    for rule in RULES.iter() {
         let (severity, profile) = (rule.severity.name(), rule.profile.name());
         let _ = writeln!(
             text,

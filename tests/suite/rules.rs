@@ -24,7 +24,7 @@ fn ids_and_names_are_of_one_rule_each_and_in_order() {
     assert!(ids.windows(2).all(|pair| key(pair[0]) < key(pair[1])), "{ids:?}");
     let names: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(names.len(), RULES.len());
-    for rule in RULES {
+    for rule in RULES.iter() {
         assert!(!rule.why.is_empty() && !rule.summary.ends_with('.'), "{}", rule.name);
         assert!(!rule.summary.contains('\n') && rule.summary.len() < 110, "{}", rule.name);
     }
@@ -74,7 +74,7 @@ fn nginx_takes_the_examples() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(RULES.iter().any(|rule| rule.name == name), "fixtures/rules/{name}: there is no such rule");
     }
-    for rule in RULES {
+    for rule in RULES.iter() {
         for entry in fs::read_dir(folder(rule.name)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "conf") {

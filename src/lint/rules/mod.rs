@@ -1,19 +1,26 @@
-//! The rules, a file each.
+//! The rules: a folder for each group, a file for each rule.
 
-mod ways;
-mod ws_close_unexplained;
-mod ws_handshake_unchecked;
-mod ws_idle_timeout;
-mod ws_no_stickiness;
-mod ws_room_split;
+mod compatibility;
+mod operation;
+mod proxying;
+mod security;
+mod tls;
+mod websocket;
+
+use std::sync::LazyLock;
 
 use super::Rule;
 
-/// Every rule, in the order of their ids.
-pub static RULES: &[&Rule] = &[
-    &ws_idle_timeout::RULE,
-    &ws_no_stickiness::RULE,
-    &ws_close_unexplained::RULE,
-    &ws_room_split::RULE,
-    &ws_handshake_unchecked::RULE,
-];
+/// Every rule, group by group, in the order of their ids.
+pub static RULES: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
+    [
+        websocket::RULES,
+        proxying::RULES,
+        security::RULES,
+        tls::RULES,
+        operation::RULES,
+        compatibility::VULNERABILITIES,
+        compatibility::RULES,
+    ]
+    .concat()
+});

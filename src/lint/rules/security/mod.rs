@@ -1,0 +1,5 @@
+//! What attackers could use.
+
+use crate::lint::Rule;
+
+pub const RULES: &[&Rule] = &[];

@@ -1,0 +1,5 @@
+//! Certificates, protocols, ciphers.
+
+use crate::lint::Rule;
+
+pub const RULES: &[&Rule] = &[];
