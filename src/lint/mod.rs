@@ -5,12 +5,13 @@
 //! [`Site`]: every block with what is in effect in it, whether wsproxy serves it or not. What nginx refuses is no
 //! rule's matter.
 
+pub mod edit;
 pub mod pages;
 mod rule;
 mod rules;
 pub mod site;
 
-use crate::diagnostics::Diagnostic;
+use crate::diagnostics::{Diagnostic, Edit, Fix};
 use crate::features::Options;
 use crate::model::Model;
 use crate::syntax::Tree;
@@ -58,6 +59,7 @@ pub fn findings(
         (rule.check)(rule, &site, &mut found);
         found.retain(|finding| !muddled.has(finding.span()));
         let mut found = once(tree, found);
+        found.iter_mut().filter_map(|finding| finding.fix.as_mut()).for_each(|fix| beware(tree, fix));
         if let Some(first) = found.first_mut() {
             first.notes.push(rule.why.to_owned());
         }
@@ -76,4 +78,15 @@ fn once(tree: &Tree, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let name = |finding: &Diagnostic| tree.sources.get(finding.span().file).name.clone();
     let key = |finding: &Diagnostic| (name(finding), finding.span().start, finding.message.clone());
     found.into_iter().filter(|finding| seen.insert(key(finding))).collect()
+}
+
+/// What mends one place may do harm in others that include the same file.
+fn beware(tree: &Tree, fix: &mut Fix) {
+    let times = |edit: &Edit| {
+        let path = &tree.sources.get(edit.span.file).name;
+        tree.sources.iter().filter(|(_, source)| source.name == *path).count()
+    };
+    if fix.edits.iter().any(|edit| times(edit) > 1) {
+        fix.safe = false;
+    }
 }

@@ -1,0 +1,167 @@
+//! Edits that keep a file's manners: its indent, its line ends, its comments where they are.
+
+use crate::diagnostics::Edit;
+use crate::source::{Sources, Span};
+use crate::syntax::{Body, Directive, Tree, Word};
+
+/// Puts a line before a directive.
+pub fn before(tree: &Tree, directive: &Directive, line: &str) -> Edit {
+    let place = Span { end: directive.span.start, ..directive.span };
+    let text = match indent(&tree.sources, place) {
+        Some(indent) => format!("{line}{}{indent}", line_end(&tree.sources, place)),
+        None => format!("{line} "),
+    };
+    Edit { span: place, text }
+}
+
+/// Puts a line behind a directive, and behind the comment that ends its line.
+pub fn after(tree: &Tree, directive: &Directive, line: &str) -> Edit {
+    let indent = indent(&tree.sources, Span { end: directive.span.start, ..directive.span });
+    behind(&tree.sources, directive.span.after(), indent.as_deref(), line)
+}
+
+/// Puts a line in a block, before all others; `None` if the directive has no block.
+pub fn first_in(tree: &Tree, block: &Directive, line: &str) -> Option<Edit> {
+    let Body::Block { open, .. } = &block.body else { return None };
+    let own =
+        |directive: &Directive| indent(&tree.sources, Span { end: directive.span.start, ..directive.span });
+    let inner = match block.items().first() {
+        Some(first) => own(tree.get(*first)),
+        None => own(block).map(|outer| outer + "    "),
+    };
+    Some(behind(&tree.sources, open.after(), inner.as_deref(), line))
+}
+
+/// Takes a directive away, with its line if nothing else stands on it.
+pub fn remove(tree: &Tree, directive: &Directive) -> Edit {
+    let span = directive.span;
+    let bytes = &tree.sources.get(span.file).text.bytes;
+    let alone =
+        indent(&tree.sources, Span { end: span.start, ..span }).zip(blank_to_line_end(bytes, span.end));
+    let span = match alone {
+        Some((indent, end)) => Span { start: span.start - indent.len() as u32, end, ..span },
+        None => span,
+    };
+    Edit { span, text: String::new() }
+}
+
+/// Puts another word in the place of one, quoted where it has to be.
+pub fn replace(word: &Word, text: &str) -> Edit {
+    Edit { span: word.span, text: quoted(text) }
+}
+
+/// A word as it has to be written.
+pub fn quoted(text: &str) -> String {
+    let is_plain = |c: char| !c.is_whitespace() && !matches!(c, ';' | '{' | '}' | '"' | '\'' | '\\' | '#');
+    // The braces of `${name}` are no braces to nginx.
+    let outside = text.split("${").enumerate().map(|(at, part)| match part.split_once('}') {
+        Some((_, rest)) if at > 0 => rest,
+        _ => part,
+    });
+    if !text.is_empty() && outside.flat_map(str::chars).all(is_plain) {
+        return text.to_owned();
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A line behind a place, on its own line if what stands there ends its line.
+fn behind(sources: &Sources, place: Span, indent: Option<&str>, line: &str) -> Edit {
+    let bytes = &sources.get(place.file).text.bytes;
+    let rest = &bytes[place.end as usize..];
+    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+    let tail = rest[..end].trim_ascii();
+    match indent {
+        Some(indent) if tail.is_empty() || tail.starts_with(b"#") => {
+            let length = rest[..end].trim_ascii_end().len() as u32;
+            let at = place.end + length;
+            let text = format!("{}{indent}{line}", line_end(sources, place));
+            Edit { span: Span { start: at, end: at, ..place }, text }
+        }
+        _ => Edit { span: place, text: format!(" {line}") },
+    }
+}
+
+/// What stands before a place on its line, if that is white space.
+fn indent(sources: &Sources, place: Span) -> Option<String> {
+    let bytes = &sources.get(place.file).text.bytes[..place.end as usize];
+    let from = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let before = &bytes[from..];
+    before
+        .iter()
+        .all(|byte| matches!(byte, b' ' | b'\t'))
+        .then(|| String::from_utf8_lossy(before).into_owned())
+}
+
+/// How lines of a file end.
+fn line_end(sources: &Sources, place: Span) -> &'static str {
+    let bytes = &sources.get(place.file).text.bytes;
+    match bytes.iter().position(|byte| *byte == b'\n') {
+        Some(at) if at > 0 && bytes[at - 1] == b'\r' => "\r\n",
+        _ => "\n",
+    }
+}
+
+/// Where the next line begins, if nothing but white space stands before it.
+fn blank_to_line_end(bytes: &[u8], from: u32) -> Option<u32> {
+    let rest = &bytes[from as usize..];
+    let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+    rest[..end].trim_ascii().is_empty().then_some(from + end as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::source::Memory;
+    use crate::syntax::Reader;
+
+    use super::*;
+
+    fn tree(text: &str) -> Tree {
+        let nothing = Memory::default();
+        Reader::new(Path::new(""), &nothing).text("x", text.into()).read().0
+    }
+
+    /// The text with an edit made to it.
+    fn made(tree: &Tree, edit: Edit) -> String {
+        let bytes = &tree.sources.get(edit.span.file).text.bytes;
+        let mut text = String::from_utf8(bytes.clone()).unwrap();
+        text.replace_range(edit.span.start as usize..edit.span.end as usize, &edit.text);
+        text
+    }
+
+    #[test]
+    fn a_line_of_its_own_has_the_indent_of_its_neighbours() {
+        let all = tree("http {\r\n\ta 1; # why\r\n\tb;\r\n}\r\n");
+        let http = all.items(None).next().unwrap();
+        let a = all.items(Some(http.id)).next().unwrap();
+        let after_a = made(&all, after(&all, a, "c;"));
+        assert_eq!(after_a, "http {\r\n\ta 1; # why\r\n\tc;\r\n\tb;\r\n}\r\n");
+        assert_eq!(made(&all, before(&all, a, "c;")), "http {\r\n\tc;\r\n\ta 1; # why\r\n\tb;\r\n}\r\n");
+        let first = made(&all, first_in(&all, http, "c;").unwrap());
+        assert_eq!(first, "http {\r\n\tc;\r\n\ta 1; # why\r\n\tb;\r\n}\r\n");
+        let b = all.items(Some(http.id)).nth(1).unwrap();
+        assert_eq!(made(&all, remove(&all, b)), "http {\r\n\ta 1; # why\r\n}\r\n");
+        assert_eq!(made(&all, remove(&all, a)), "http {\r\n\t # why\r\n\tb;\r\n}\r\n");
+    }
+
+    #[test]
+    fn what_stands_on_one_line_stays_on_it() {
+        let all = tree("http { a 1; b; }");
+        let http = all.items(None).next().unwrap();
+        let a = all.items(Some(http.id)).next().unwrap();
+        assert_eq!(made(&all, after(&all, a, "c;")), "http { a 1; c; b; }");
+        assert_eq!(made(&all, before(&all, a, "c;")), "http { c; a 1; b; }");
+        assert_eq!(made(&all, first_in(&all, http, "c;").unwrap()), "http { c; a 1; b; }");
+        assert_eq!(made(&all, remove(&all, a)), "http {  b; }");
+    }
+
+    #[test]
+    fn words_are_quoted_where_they_have_to_be() {
+        assert_eq!(quoted("$http_upgrade"), "$http_upgrade");
+        assert_eq!(quoted("a${b}c"), "a${b}c");
+        assert_eq!(quoted(""), "\"\"");
+        assert_eq!(quoted("a b"), "\"a b\"");
+        assert_eq!(quoted("a{2}"), "\"a{2}\"");
+    }
+}
