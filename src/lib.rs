@@ -8,6 +8,8 @@ pub mod source;
 pub mod diagnostics;
 pub mod syntax;
 
+pub mod layout;
+
 pub mod fetch;
 pub mod http1;
 pub mod hub;

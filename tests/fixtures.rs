@@ -24,6 +24,7 @@ struct Kind {
 const KINDS: &[Kind] = &[
     Kind { folder: "check", extension: "conf", expected: "out", make: findings::findings },
     Kind { folder: "dump", extension: "conf", expected: "json", make: written::dumped },
+    Kind { folder: "layout", extension: "conf", expected: "formatted", make: written::laid_out },
     Kind { folder: "mistakes", extension: "conf", expected: "out", make: written::told },
     Kind { folder: "route", extension: "conf", expected: "out", make: routed::routed },
     Kind { folder: "rules", extension: "conf", expected: "out", make: ruled::ruled },

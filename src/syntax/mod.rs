@@ -33,7 +33,7 @@ pub use blocks::MAX_DEPTH;
 pub use comments::{Note, note};
 pub use doubts::understand;
 pub use include::{MAX_BYTES, MAX_INCLUDES, Reader, load, load_text};
-pub use statements::{BUFFER, MAX_MISTAKES};
+pub use statements::{BUFFER, BYTE_ORDER_MARK, MAX_MISTAKES};
 
 /// Names one directive of a [`Tree`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

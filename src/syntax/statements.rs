@@ -423,4 +423,5 @@ const LONGEST_PLACEHOLDER: usize = 256;
 /// Stands for the name of a block that has none.
 pub(super) const BRACE: Token = Token { kind: Kind::Open, start: 0, end: 0 };
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// What some editors put in front of a text.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

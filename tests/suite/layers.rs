@@ -10,6 +10,7 @@ const ROOMS: &[&[&str]] = &[
     &["source"],
     &["diagnostics"],
     &["syntax"],
+    &["layout"],
     &["net"],
     &["http1"],
     &["websocket"],

@@ -6,9 +6,10 @@ use std::path::Path;
 use bstr::ByteSlice;
 use wsproxy::cli::dump::dump;
 use wsproxy::diagnostics::Severity;
-use wsproxy::diagnostics::text::render;
+use wsproxy::diagnostics::text::{render, render_all};
 use wsproxy::directive::{Catalogue, Context};
 use wsproxy::features::Options;
+use wsproxy::layout::{Refused, layout};
 use wsproxy::lint;
 use wsproxy::model;
 use wsproxy::source::{Disk, Span};
@@ -54,6 +55,15 @@ pub fn told(path: &Path) -> String {
     found.extend(rules);
     found.sort_by_key(|found| (found.span().file, found.span().start));
     found.iter().map(|found| format!("{}\n\n", render(found, &tree.sources, false).trim_end())).collect()
+}
+
+/// A file as `fmt` writes it, or why it does not.
+pub fn laid_out(path: &Path) -> String {
+    let text = std::fs::read(path).unwrap();
+    match layout(&path.to_string_lossy(), text, &Catalogue) {
+        Ok(text) => String::from_utf8(text).unwrap(),
+        Err(Refused { sources, found }) => render_all(&found, &sources, false),
+    }
 }
 
 /// What `dump` prints of a file, with line breaks.
