@@ -2,9 +2,12 @@
 
 pub mod check;
 mod config;
+mod diff;
 pub mod dump;
+mod fmt;
 mod look;
 mod names;
+mod replace;
 mod route;
 mod rules;
 mod serve;
@@ -53,6 +56,8 @@ enum Command {
     Dump(dump::Dump),
     /// Says what a rule of check finds, why it matters and how it is mended
     Explain(rules::Explain),
+    /// Gives files one layout: indentation, a directive a line; words and comments stay as they are
+    Fmt(fmt::Fmt),
     /// Tells which server, location and peer a request would get, and why, without sending anything
     Route(route::Route),
     /// Lists the rules that check asks
@@ -136,6 +141,7 @@ pub fn run() -> ExitCode {
         (Some(Command::Check(check)), _) => check.run(),
         (Some(Command::Dump(dump)), _) => dump.run(),
         (Some(Command::Explain(explain)), _) => explain.run(),
+        (Some(Command::Fmt(fmt)), _) => fmt.run(),
         (Some(Command::Route(route)), _) => route.run(),
         (Some(Command::Rules(rules)), _) => rules.run(),
         (Some(Command::Token(token)), _) => token.run(),

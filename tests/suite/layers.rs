@@ -62,6 +62,7 @@ const DOORS: &[(&str, &str)] = &[
     ("tokio_tungstenite", "hub/"),
     ("pcre2", "request/pattern.rs"),
     ("clap", "cli/"),
+    ("similar", "cli/diff.rs"),
     ("socket2", "net/"),
     ("nix", "net/handover.rs"),
     ("hickory_resolver", "net/resolver/servers.rs"),

@@ -10,6 +10,7 @@ mod check;
 mod command_line;
 mod counting;
 mod differential;
+mod fmt;
 mod handshakes;
 mod health;
 mod layers;

@@ -33,6 +33,16 @@ fn check_says_what_the_readme_shows() {
 }
 
 #[test]
+fn fmt_writes_what_its_page_shows() {
+    let page = page("docs/fmt.md");
+    let place = Place::new();
+    place.write("site.conf", block(&page, "```nginx before"));
+    let output = run("wsproxy fmt site.conf", Path::new(place.value("DIR")));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(place.read("site.conf").trim_end(), block(&page, "```nginx after"));
+}
+
+#[test]
 fn the_readmes_configuration_is_one() {
     let readme = page("README.md");
     let place = Place::new();
