@@ -8,17 +8,18 @@ mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::diagnostics::{Diagnostic, Severity};
-use crate::source::{Files, Sources, Span};
-use crate::syntax::{BUFFER, Hints, MAX_BYTES, Reader, Tree};
+use crate::source::{Files, Sources, Span, Text};
+use crate::syntax::{Hints, MAX_BYTES, Reader, Tree};
 
 use pieces::Piece;
 
 /// Why a text was not laid out.
 #[derive(Debug)]
 pub struct Refused {
-    /// The text, for those who print what was found.
+    /// The text, for those who print what was found in it.
     pub sources: Sources,
     pub found: Vec<Diagnostic>,
 }
@@ -29,61 +30,47 @@ pub struct Refused {
 ///
 /// # Errors
 /// Says what is wrong with a text that cannot be read, or that seems to lack a `;`: where lines begin tells
-/// what was meant, and that would be lost.
+/// what was meant, and that would be lost. Where only the text that would come out is wrong, that is shown: nginx
+/// has no room for a space behind a word of 4095 bytes.
 pub fn layout(name: &str, text: Vec<u8>, hints: &dyn Hints) -> Result<Vec<u8>, Refused> {
-    let (tree, found) = read(name, text, hints);
-    let found: Vec<Diagnostic> = found.into_iter().filter(refuses).collect();
+    let (tree, text) = read(name.into(), text, hints)?;
     let pieces = pieces::of(&tree);
-    if !found.is_empty() {
-        return Err(Refused { sources: tree.sources, found });
+    let Some(written) = writer::write(&text.bytes, &pieces) else { return Err(too_much(tree)) };
+    let (again, _) = read(format!("{name}, laid out"), written.clone(), hints)?;
+    let kept = |(before, after): (&Piece, &Piece)| {
+        before.kind == after.kind && before.bytes(&text.bytes) == after.bytes(&written)
+    };
+    let again = pieces::of(&again);
+    assert!(
+        pieces.len() == again.len() && pieces.iter().zip(&again).all(kept),
+        "a layout decides about white space alone"
+    );
+    Ok(written)
+}
+
+/// Reads a text, without what it includes, that a layout would not make worse.
+fn read(name: String, text: Vec<u8>, hints: &dyn Hints) -> Result<(Tree, Arc<Text>), Refused> {
+    let (tree, mut found) = Reader::new(Path::new("/"), &Empty).hints(hints).text(&name, text).read();
+    found.retain(|found| match found.severity {
+        Severity::Error => found.code != "byte-order-mark",
+        Severity::Warning | Severity::Info => found.code == "swallowed-directive",
+    });
+    match found.is_empty() {
+        true => {
+            let text = tree.sources.iter().next().map(|(_, source)| source.text.clone());
+            Ok((tree, text.unwrap_or_default()))
+        }
+        false => Err(Refused { sources: tree.sources, found }),
     }
-    let Some((file, source)) = tree.sources.iter().next() else { return Ok(Vec::new()) };
-    let text = &source.text.bytes;
-    let found = match writer::write(text, &pieces) {
-        None => too_much(Span { file, start: 0, end: 0 }),
-        Some(written) => match first_lost(text, &pieces, &written, hints) {
-            None => return Ok(written),
-            Some(Piece { start, end, .. }) => too_tight(Span { file, start, end }),
-        },
-    };
-    Err(Refused { sources: tree.sources, found: vec![found] })
 }
 
-/// Reads a text without what it includes.
-fn read(name: &str, text: Vec<u8>, hints: &dyn Hints) -> (Tree, Vec<Diagnostic>) {
-    Reader::new(Path::new("/"), &Empty).hints(hints).text(name, text).read()
-}
-
-/// A byte-order mark is nothing that a layout could make worse.
-fn refuses(found: &Diagnostic) -> bool {
-    found.severity == Severity::Error && found.code != "byte-order-mark"
-        || found.code == "swallowed-directive"
-}
-
-/// The first piece that is not read any more as it was.
-fn first_lost(text: &[u8], pieces: &[Piece], written: &[u8], hints: &dyn Hints) -> Option<Piece> {
-    let (tree, found) = read("", written.to_vec(), hints);
-    let again = pieces::of(&tree);
-    let wrong = found.iter().filter(|found| refuses(found)).map(|found| found.span().start).min();
-    let is_kept = |(before, after): (&Piece, &Piece)| {
-        let same = before.kind == after.kind && before.bytes(text) == after.bytes(written);
-        same && wrong.is_none_or(|wrong| after.end <= wrong)
-    };
-    let kept = pieces.iter().zip(&again).take_while(|pair| is_kept(*pair)).count();
-    pieces.get(kept).or(pieces.last().filter(|_| again.len() > kept)).copied()
-}
-
-fn too_tight(piece: Span) -> Diagnostic {
-    Diagnostic::error("too-tight", piece, "the text cannot be laid out: it would be read otherwise")
-        .here("there is no room for white space behind this")
-        .note(format!(
-            "nginx reads through a buffer of {BUFFER} bytes, and a word has to fit into it with what follows"
-        ))
-}
-
-fn too_much(text: Span) -> Diagnostic {
+fn too_much(tree: Tree) -> Refused {
     let message = format!("laid out, the text would have more than {} MiB", MAX_BYTES >> 20);
-    Diagnostic::error("too-much", text, message).help("nest its blocks less deeply")
+    let found = tree.sources.iter().take(1).map(|(file, _)| {
+        let found = Diagnostic::error("too-much", Span { file, start: 0, end: 0 }, message.clone());
+        found.help("nest its blocks less deeply")
+    });
+    Refused { found: found.collect(), sources: tree.sources }
 }
 
 /// A disk whose files are empty: an `include` is a directive like others.
