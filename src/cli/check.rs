@@ -1,7 +1,7 @@
 //! `wsproxy check`: says what is wrong with configurations and parts of them, and serves nothing.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
@@ -10,9 +10,10 @@ use crate::diagnostics::text::{self, Summary};
 use crate::diagnostics::{Diagnostic, json, sarif};
 use crate::directive::Context;
 use crate::features::NOT_SERVED;
-use crate::lint::Selection;
 use crate::source::{Disk, Sources};
+use crate::syntax::Tree;
 
+use super::chosen::Chosen;
 use super::look::{Input, Look};
 
 /// The arguments of `wsproxy check`.
@@ -39,6 +40,8 @@ pub struct Check {
     /// Whether the text is coloured
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     color: Color,
+    #[command(flatten)]
+    rules: Chosen,
     /// The directory relative names are looked for in; a whole file's own directory if not given
     #[arg(long, short, value_name = "DIRECTORY")]
     prefix: Option<PathBuf>,
@@ -80,14 +83,13 @@ impl Check {
     pub fn run(&self) -> ExitCode {
         let mut report = Report::new(self);
         let mut blind = false;
-        let look = self.look();
         for file in &self.files {
-            match Input::read(file).map(|input| look.at(&input, &Disk)) {
+            match self.look_at(file) {
                 Ok((tree, found)) if self.verbose => report.add(found, &tree.sources),
                 Ok((tree, found)) => report.add(without_not_served(found), &tree.sources),
                 Err(error) => {
                     blind = true;
-                    eprintln!("wsproxy: cannot read \"{}\": {error}", file.display());
+                    eprintln!("wsproxy: {error}");
                 }
             }
         }
@@ -102,14 +104,17 @@ impl Check {
         })
     }
 
-    fn look(&self) -> Look {
-        Look {
+    fn look_at(&self, file: &Path) -> Result<(Tree, Vec<Diagnostic>), String> {
+        let input =
+            Input::read(file).map_err(|error| format!("cannot read \"{}\": {error}", file.display()))?;
+        let look = Look {
             prefix: self.prefix.clone(),
             context: self.context,
             strict: self.strict,
             resolve: true,
-            rules: Selection::default(),
-        }
+            rules: self.rules.selection(&input.directory)?,
+        };
+        Ok(look.at(&input, &Disk))
     }
 
     fn is_coloured(&self) -> bool {

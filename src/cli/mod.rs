@@ -1,6 +1,7 @@
 //! What the program can be asked to do: nginx's flags, and a file per subcommand.
 
 pub mod check;
+mod chosen;
 mod config;
 mod diff;
 pub mod dump;

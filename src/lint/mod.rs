@@ -5,17 +5,20 @@
 //! [`Site`]: every block with what is in effect in it, whether wsproxy serves it or not. What nginx refuses is no
 //! rule's matter.
 
+mod allow;
+pub mod choice;
 pub mod edit;
 pub mod pages;
 mod rule;
 mod rules;
 pub mod site;
 
-use crate::diagnostics::{Diagnostic, Edit, Fix};
+use crate::diagnostics::{Diagnostic, Edit, Fix, Severity};
 use crate::features::Options;
 use crate::model::Model;
 use crate::syntax::Tree;
 
+use allow::Allows;
 pub use rule::{Examples, Group, Level, Mend, Profile, Rule, Selection, Version};
 pub use rules::RULES;
 use site::Site;
@@ -36,7 +39,8 @@ pub fn find(name: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.name == name || rule.id.eq_ignore_ascii_case(name))
 }
 
-/// Asks every rule that is selected; the first finding of each says why it matters. In file order.
+/// Asks every rule that is selected, for what nobody has allowed; the first finding of each says why it matters. In
+/// file order.
 ///
 /// `mistakes` are those that were found already: where somebody wrote what nginx does not know, it is not known
 /// what the lines around it were to mean, and rules are silent about that block and what is in it.
@@ -49,6 +53,7 @@ pub fn findings(
 ) -> Vec<Diagnostic> {
     let site = Site::new(tree, model, options, mistakes, selection.target);
     let muddled = site.muddled(mistakes);
+    let mut allows = Allows::of(tree);
     let mut all = Vec::new();
     for rule in RULES.iter().copied() {
         let level = selection.level(rule);
@@ -58,6 +63,7 @@ pub fn findings(
         let mut found = Vec::new();
         (rule.check)(rule, &site, &mut found);
         found.retain(|finding| !muddled.has(finding.span()));
+        allows.silence(rule, &mut found);
         let mut found = once(tree, found);
         found.iter_mut().filter_map(|finding| finding.fix.as_mut()).for_each(|fix| beware(tree, fix));
         if let Some(first) = found.first_mut() {
@@ -68,6 +74,8 @@ pub fn findings(
         }
         all.extend(found);
     }
+    let complete = mistakes.iter().all(|mistake| mistake.severity < Severity::Error);
+    all.extend(allows.told(selection, complete));
     all.sort_by_key(|finding| (finding.span().file, finding.span().start));
     all
 }

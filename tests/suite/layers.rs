@@ -76,6 +76,7 @@ const DOORS: &[(&str, &str)] = &[
     ("yescrypt", "passwords/"),
     ("tokio_rustls", "fetch/"),
     ("rustls_native_certs", "fetch/"),
+    ("toml", "lint/choice.rs"),
 ];
 
 #[test]

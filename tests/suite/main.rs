@@ -7,6 +7,7 @@ mod auth_request;
 mod balancing;
 mod browser;
 mod check;
+mod choosing;
 mod command_line;
 mod counting;
 mod differential;
