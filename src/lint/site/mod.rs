@@ -21,7 +21,7 @@ use super::rule::Version;
 pub use block::{Block, LocationName, Modifier};
 pub use muddle::Muddled;
 pub use proxied::{Headers, Pass};
-pub use values::{Origin, Piece, pieces};
+pub use values::{ANYTHING, Origin, Piece, pieces};
 
 /// A configuration, resolved for rules.
 pub struct Site<'a> {
@@ -37,6 +37,8 @@ pub struct Site<'a> {
     blocks: Vec<Held<'a>>,
     /// By the directive whose block it is; `None` is the outermost level.
     numbers: HashMap<Option<NodeId>, usize>,
+    /// The first `upstream` of each name, in lower case.
+    upstreams: HashMap<Vec<u8>, usize>,
     /// What gives each variable its value, by its name in lower case.
     variables: values::Givers<'a>,
     /// Blocks into which something is included that cannot be read.
@@ -71,6 +73,7 @@ impl<'a> Site<'a> {
             fragment: options.fragment,
             blocks: vec![Held::new(tree, None, options.context, None)],
             numbers: HashMap::from([(None, 0)]),
+            upstreams: HashMap::new(),
             variables: values::Givers::default(),
             unseen: HashSet::new(),
         };
@@ -90,6 +93,7 @@ impl<'a> Site<'a> {
             next += 1;
         }
         site.unseen = muddle::unseen(&site.blocks, mistakes);
+        site.upstreams = proxied::upstreams(&site.blocks);
         site.variables = values::Givers::of(&site);
         site
     }

@@ -1,11 +1,13 @@
 //! What goes to upstreams, and with which header.
 
+use std::collections::HashMap;
+
 use bstr::ByteSlice;
 
 use crate::directive::Context;
 use crate::syntax::{Directive, Word};
 
-use super::{Block, Site};
+use super::{Block, Held, Site};
 
 /// A `proxy_pass` of `http`, and the block in which it stands.
 #[derive(Clone, Copy)]
@@ -33,11 +35,7 @@ impl<'a> Site<'a> {
 
     /// The `upstream` block of this name.
     pub fn upstream(&self, name: &[u8]) -> Option<Block<'_>> {
-        let named = |block: &Block<'_>| {
-            let name_of = block.directive().and_then(|directive| directive.args.first());
-            name_of.is_some_and(|word| word.value.eq_ignore_ascii_case(name))
-        };
-        self.within(Context::UPSTREAM).find(named)
+        self.upstreams.get(&name.to_ascii_lowercase()).map(|at| Block::new(self, *at))
     }
 }
 
@@ -122,6 +120,16 @@ impl<'a> Headers<'a> {
             |line: &&Directive| line.args.first().is_some_and(|name| name.value.eq_ignore_ascii_case(field));
         self.lines.iter().copied().filter(named)
     }
+}
+
+/// The first `upstream` block of each name, in lower case.
+pub(super) fn upstreams(blocks: &[Held<'_>]) -> HashMap<Vec<u8>, usize> {
+    let name = |block: &Held<'_>| {
+        let word = block.directive.filter(|_| block.context == Context::UPSTREAM)?.args.first()?;
+        Some(word.value.to_ascii_lowercase())
+    };
+    let named = blocks.iter().enumerate().filter_map(|(at, block)| Some((name(block)?, at)));
+    named.rev().collect()
 }
 
 /// Whether the value of a Connection line may have the token `upgrade`. What may be anything may.

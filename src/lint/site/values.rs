@@ -77,11 +77,31 @@ pub enum Origin<'a> {
 
 /// What gives each variable its value, by its name in lower case.
 #[derive(Default)]
-pub(super) struct Givers<'a>(HashMap<Vec<u8>, Vec<Origin<'a>>>);
+pub(super) struct Givers<'a>(HashMap<Vec<u8>, Given<'a>>);
+
+/// What gives one variable its value.
+#[derive(Default)]
+struct Given<'a> {
+    all: Vec<Origin<'a>>,
+    /// Those of them that are no `set`.
+    elsewhere: Vec<Origin<'a>>,
+    /// What `set` makes of it, by the number of the server it stands in: what another server sets is nothing to
+    /// this one.
+    sets: HashMap<Option<usize>, Vec<&'a Word>>,
+}
 
 /// Directives that give the variable named by their first argument a value.
-const FIRST: [&str; 7] =
-    ["set", "auth_request_set", "perl_set", "js_set", "js_var", "set_by_lua_block", "auth_jwt_claim_set"];
+const FIRST: [&str; 9] = [
+    "set",
+    "auth_request_set",
+    "perl_set",
+    "js_set",
+    "js_var",
+    "set_by_lua",
+    "set_by_lua_file",
+    "set_by_lua_block",
+    "auth_jwt_claim_set",
+];
 /// Blocks that give the variable named by their last argument a value.
 const LAST: [&str; 3] = ["map", "geo", "split_clients"];
 /// Directives with patterns whose named groups are variables.
@@ -90,15 +110,16 @@ const PATTERNS: [&str; 5] = ["location", "server_name", "if", "rewrite", "map"];
 impl<'a> Givers<'a> {
     pub(super) fn of(site: &Site<'a>) -> Givers<'a> {
         let mut givers = Givers::default();
-        for block in &site.blocks {
-            for directive in block.items.iter().copied() {
-                givers.add(site, directive);
+        for block in site.blocks() {
+            let server = block.server().map(|server| server.at);
+            for directive in site.blocks[block.at].items.iter().copied() {
+                givers.add(site, directive, server);
             }
         }
         givers
     }
 
-    fn add(&mut self, site: &Site<'a>, directive: &'a Directive) {
+    fn add(&mut self, site: &Site<'a>, directive: &'a Directive, server: Option<usize>) {
         let name = &directive.name.value;
         if FIRST.iter().any(|known| name == known)
             && let Some(variable) = directive.args.first()
@@ -107,7 +128,7 @@ impl<'a> Givers<'a> {
                 [_, value] if directive.is("set") => Origin::Set { directive, value },
                 _ => Origin::Other(directive),
             };
-            self.give(&variable.value, origin);
+            self.give(&variable.value, origin, server);
         } else if LAST.iter().any(|known| name == known)
             && let Some(variable) = directive.args.last()
         {
@@ -115,22 +136,27 @@ impl<'a> Givers<'a> {
                 [input, _] if directive.is("map") => Origin::Map { directive, input },
                 _ => Origin::Other(directive),
             };
-            self.give(&variable.value, origin);
+            self.give(&variable.value, origin, server);
         }
         if PATTERNS.iter().any(|known| name == known) {
             let keys =
                 site.tree.items(Some(directive.id)).filter(|_| directive.is("map")).map(|row| &row.name);
             for word in directive.args.iter().chain(keys) {
                 for group in named_groups(&word.value) {
-                    self.give(group, Origin::Capture { directive, pattern: word });
+                    self.give(group, Origin::Capture { directive, pattern: word }, server);
                 }
             }
         }
     }
 
-    fn give(&mut self, variable: &[u8], origin: Origin<'a>) {
+    fn give(&mut self, variable: &[u8], origin: Origin<'a>, server: Option<usize>) {
         let name = variable.strip_prefix(b"$").unwrap_or(variable);
-        self.0.entry(name.to_ascii_lowercase()).or_default().push(origin);
+        let given = self.0.entry(name.to_ascii_lowercase()).or_default();
+        given.all.push(origin);
+        match origin {
+            Origin::Set { value, .. } => given.sets.entry(server).or_default().push(value),
+            _ => given.elsewhere.push(origin),
+        }
     }
 }
 
@@ -157,7 +183,7 @@ impl<'a> Site<'a> {
     pub fn origins(&self, name: &[u8]) -> Vec<Origin<'_>> {
         let name = name.to_ascii_lowercase();
         match self.variables.0.get(&name) {
-            Some(origins) => origins.clone(),
+            Some(given) => given.all.clone(),
             None => Protocol::Http.find(&name).map(Origin::Builtin).into_iter().collect(),
         }
     }
@@ -171,31 +197,43 @@ impl<'a> Site<'a> {
     /// Everything that a text may come to in this block; `None` where it may be anything. In order, without
     /// doubles.
     pub fn possible(&self, block: Block<'_>, text: &[u8]) -> Option<BTreeSet<BString>> {
-        self.possible_within(block, text, DEEPEST)
+        let all = self.outlines(block, text);
+        all.iter().all(|value| !value.contains(&ANYTHING)).then_some(all)
     }
 
-    fn possible_within(&self, block: Block<'_>, text: &[u8], depth: usize) -> Option<BTreeSet<BString>> {
+    /// Everything that a text may look like in this block: as [`Site::possible`], with [`ANYTHING`] where nobody
+    /// knows what stands there.
+    pub fn outlines(&self, block: Block<'_>, text: &[u8]) -> BTreeSet<BString> {
+        let server = block.server().map(|server| server.at);
+        self.outlines_within(server, text, DEEPEST)
+    }
+
+    fn outlines_within(&self, server: Option<usize>, text: &[u8], depth: usize) -> BTreeSet<BString> {
         let mut all = BTreeSet::from([BString::default()]);
         for piece in pieces(text) {
             let next = match piece {
                 Piece::Text(text) => BTreeSet::from([BString::from(text)]),
-                Piece::Capture(_) => return None,
-                Piece::Variable(name) => self.variable(block, name, depth.checked_sub(1)?)?,
+                Piece::Capture(_) => anything(),
+                Piece::Variable(name) if depth > 0 => self.variable(server, name, depth - 1),
+                Piece::Variable(_) => anything(),
             };
             if all.len() * next.len() > MOST {
-                return None;
+                return anything();
             }
             let join = |start: &BString, end: &BString| BString::from([&start[..], &end[..]].concat());
             all = all.iter().flat_map(|start| next.iter().map(move |end| join(start, end))).collect();
         }
-        Some(all)
+        all
     }
 
-    fn variable(&self, block: Block<'_>, name: &[u8], depth: usize) -> Option<BTreeSet<BString>> {
-        let origins = self.variables.0.get(&name.to_ascii_lowercase())?;
-        let server = block.server();
+    fn variable(&self, server: Option<usize>, name: &[u8], depth: usize) -> BTreeSet<BString> {
+        let name = name.to_ascii_lowercase();
+        let Some(given) = self.variables.0.get(&name) else { return builtin(&name) };
         let mut all = BTreeSet::new();
-        for origin in origins {
+        for value in given.sets.get(&server).into_iter().flatten() {
+            all.extend(self.outlines_within(server, &value.value, depth));
+        }
+        for origin in &given.elsewhere {
             match origin {
                 Origin::Map { directive, .. } => {
                     let rows: Vec<(&Word, &Word)> = self.rows(directive).collect();
@@ -203,20 +241,32 @@ impl<'a> Site<'a> {
                         all.insert(BString::default());
                     }
                     for (_, value) in rows {
-                        all.extend(self.possible_within(block, &value.value, depth)?);
+                        all.extend(self.outlines_within(server, &value.value, depth));
                     }
                 }
-                Origin::Set { directive, value } => {
-                    // What another server sets is nothing to this one.
-                    if self.block_of(directive).and_then(Block::server) == server {
-                        all.extend(self.possible_within(block, &value.value, depth)?);
-                    }
-                }
-                Origin::Builtin(_) | Origin::Capture { .. } | Origin::Other(_) => return None,
+                _ => all.extend(anything()),
             }
         }
-        (!all.is_empty() && all.len() <= MOST).then_some(all)
+        if all.is_empty() || all.len() > MOST { anything() } else { all }
     }
+}
+
+/// Stands in [`Site::outlines`] for what may be any text. No value of a configuration has it.
+pub const ANYTHING: u8 = 0;
+
+fn anything() -> BTreeSet<BString> {
+    BTreeSet::from([BString::from(vec![ANYTHING])])
+}
+
+/// What one of nginx's own variables may look like.
+fn builtin(name: &[u8]) -> BTreeSet<BString> {
+    let known: &[&str] = match name {
+        b"scheme" => &["http", "https"],
+        b"is_args" => &["", "?"],
+        b"request_uri" | b"uri" | b"document_uri" => &["/\0"],
+        _ => return anything(),
+    };
+    known.iter().map(|value| BString::from(*value)).collect()
 }
 
 #[cfg(test)]
