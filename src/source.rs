@@ -4,6 +4,7 @@
 //! bytes in one of them. A file included twice is two sources that share one text, so that a span
 //! knows by which `include` it was reached.
 
+mod overlay;
 mod stamp;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+pub use overlay::Overlay;
 pub use stamp::Stamp;
 
 /// Names one source of a [`Sources`].
@@ -170,6 +172,11 @@ pub trait Files {
     fn mode(&self, _path: &Path) -> Option<u32> {
         None
     }
+
+    /// What is the same for two names of one file.
+    fn identity(&self, path: &Path) -> PathBuf {
+        path.to_owned()
+    }
 }
 
 /// The files of this machine.
@@ -203,6 +210,10 @@ impl Files for Disk {
 
     fn mode(&self, path: &Path) -> Option<u32> {
         fs::metadata(path).ok().map(|found| found.permissions().mode())
+    }
+
+    fn identity(&self, path: &Path) -> PathBuf {
+        fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
     }
 }
 

@@ -28,6 +28,7 @@ const KINDS: &[Kind] = &[
     Kind { folder: "mistakes", extension: "conf", expected: "out", make: written::told },
     Kind { folder: "route", extension: "conf", expected: "out", make: routed::routed },
     Kind { folder: "rules", extension: "conf", expected: "out", make: ruled::ruled },
+    Kind { folder: "rules", extension: "conf", expected: "fixed", make: ruled::mended },
     Kind { folder: "syntax", extension: "conf", expected: "tree", make: written::tree_and_mistakes },
 ];
 

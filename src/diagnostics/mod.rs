@@ -1,13 +1,14 @@
 //! What wsproxy has to say about a configuration, and how it is printed.
 //!
 //! Knows files and spans, not directives. A [`Diagnostic`] is made where the trouble is seen and
-//! gathered in order; `text`, `json` and `sarif` print a list of them.
+//! gathered in order; `text`, `json` and `sarif` print a list of them, `mend` makes their fixes.
 
 use bstr::ByteSlice;
 
 use crate::source::{FileId, Sources, Span};
 
 pub mod json;
+pub mod mend;
 pub mod sarif;
 pub mod text;
 

@@ -8,6 +8,7 @@
 mod allow;
 pub mod choice;
 pub mod edit;
+pub mod mend;
 pub mod pages;
 mod rule;
 mod rules;

@@ -18,6 +18,8 @@ mod layers;
 mod limits;
 mod links;
 mod living;
+#[path = "../ruled/mending.rs"]
+mod mending;
 mod pages;
 mod proxies;
 mod reloads;

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use wsproxy::lint::{RULES, Version, pages};
 
+use crate::mending::mended;
 use crate::support::server::Place;
 
 fn wsproxy(arguments: &[&str]) -> Output {
@@ -64,12 +65,11 @@ fn rules_are_listed_for_people_and_for_programs() {
     assert_eq!(json[0]["id"], RULES[0].id);
 }
 
-/// Every folder of examples belongs to a rule, and nginx takes every example: a rule is about what nginx lets pass.
-/// A first line `# nginx refuses: …` marks those about what it does not, and `# nginx 1.29.7` those for a newer one
-/// than Debian's.
+/// Every folder of examples belongs to a rule, and nginx takes every example, and what fixes make of it: a rule is about
+/// what nginx lets pass. A first line `# nginx refuses: …` marks those about what it does not, and `# nginx 1.29.7` those
+/// for a newer one than Debian's.
 #[test]
 fn nginx_takes_the_examples() {
-    let debian = Version(1, 22, 1);
     for entry in fs::read_dir(folder("")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         assert!(RULES.iter().any(|rule| rule.name == name), "fixtures/rules/{name}: there is no such rule");
@@ -77,27 +77,49 @@ fn nginx_takes_the_examples() {
     for rule in RULES.iter() {
         for entry in fs::read_dir(folder(rule.name)).unwrap() {
             let path = entry.unwrap().path();
-            if path.extension().is_none_or(|extension| extension != "conf") {
+            if path.extension().is_none_or(|extension| extension != "conf") || !is_for_debian(&path) {
                 continue;
             }
-            let text = fs::read_to_string(&path).unwrap();
-            let first = text.lines().next().unwrap_or_default();
-            let version = first
-                .strip_prefix("# nginx ")
-                .and_then(|rest| rest.split(' ').next()?.parse::<Version>().ok());
-            if first.starts_with("# nginx refuses") || version.is_some_and(|version| version > debian) {
-                continue;
+            nginx_takes(&path);
+            let mended = mended(&path);
+            if !mended.is_empty() {
+                let copied = copied(&folder(rule.name), &mended);
+                nginx_takes(&copied.path().join(path.file_name().unwrap()));
             }
-            let place = Place::new();
-            let output = Command::new("nginx")
-                .args(["-t", "-q", "-e", "stderr", "-p"])
-                .arg(place.path(""))
-                .arg("-c")
-                .arg(&path)
-                .output()
-                .expect("nginx");
-            let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "{}: {told}", path.display());
         }
     }
+}
+
+/// Whether Debian's nginx is one that the example is for.
+fn is_for_debian(path: &Path) -> bool {
+    let debian = Version(1, 22, 1);
+    let text = fs::read_to_string(path).unwrap();
+    let first = text.lines().next().unwrap_or_default();
+    let version =
+        first.strip_prefix("# nginx ").and_then(|rest| rest.split(' ').next()?.parse::<Version>().ok());
+    !first.starts_with("# nginx refuses") && version.is_none_or(|version| version <= debian)
+}
+
+fn nginx_takes(path: &Path) {
+    let place = Place::new();
+    let output = Command::new("nginx")
+        .args(["-t", "-q", "-e", "stderr", "-p"])
+        .arg(place.path(""))
+        .arg("-c")
+        .arg(path)
+        .output()
+        .expect("nginx");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{}: {told}", path.display());
+}
+
+/// A copy of a folder of examples in which files have other texts.
+fn copied(folder: &Path, texts: &[(PathBuf, Vec<u8>)]) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let done = Command::new("cp").arg("-r").arg(folder.join(".")).arg(copy.path()).status().unwrap();
+    assert!(done.success());
+    for (file, text) in texts {
+        fs::write(copy.path().join(file.strip_prefix(folder).unwrap()), text).unwrap();
+    }
+    copy
 }
