@@ -1,20 +1,22 @@
 //! `wsproxy check`: says what is wrong with configurations and parts of them, and serves nothing.
 
-use std::io::{self, IsTerminal, Write};
+mod report;
+
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::diagnostics::text::{self, Summary};
-use crate::diagnostics::{Diagnostic, json, sarif};
+use crate::diagnostics::{Diagnostic, Names};
 use crate::directive::Context;
 use crate::features::NOT_SERVED;
-use crate::source::{Disk, Sources};
+use crate::source::Disk;
 use crate::syntax::Tree;
 
 use super::chosen::Chosen;
 use super::look::{Input, Look};
+use report::Report;
 
 /// The arguments of `wsproxy check`.
 #[derive(clap::Args, Debug)]
@@ -52,6 +54,11 @@ enum Format {
     Text,
     Json,
     Sarif,
+    /// Commands of GitHub Actions
+    Github,
+    /// Code Quality of GitLab
+    Gitlab,
+    Checkstyle,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -81,12 +88,15 @@ const COULD_NOT_LOOK: u8 = 2;
 impl Check {
     /// Looks at every file, prints what was found, and says it again with the exit code.
     pub fn run(&self) -> ExitCode {
-        let mut report = Report::new(self);
+        let names = Names::from(std::env::current_dir().unwrap_or_default());
+        let mut report = Report::new(self, &names);
         let mut blind = false;
         for file in &self.files {
             match self.look_at(file) {
-                Ok((tree, found)) if self.verbose => report.add(found, &tree.sources),
-                Ok((tree, found)) => report.add(without_not_served(found), &tree.sources),
+                Ok((tree, found)) => {
+                    let found = if self.verbose { found } else { self.without_not_served(found) };
+                    report.add(&found, &tree.sources);
+                }
                 Err(error) => {
                     blind = true;
                     eprintln!("wsproxy: {error}");
@@ -102,6 +112,17 @@ impl Check {
             (false, true) => FINDINGS,
             (false, false) => CLEAN,
         })
+    }
+
+    /// What is not served is told in one finding, and not where a change is reviewed: nginx serves it.
+    fn without_not_served(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        match self.format {
+            Format::Text | Format::Json => in_one(found),
+            Format::Sarif | Format::Github | Format::Gitlab | Format::Checkstyle => {
+                found.retain(|one| one.code != NOT_SERVED);
+                found
+            }
+        }
     }
 
     fn look_at(&self, file: &Path) -> Result<(Tree, Vec<Diagnostic>), String> {
@@ -130,7 +151,7 @@ impl Check {
 }
 
 /// One finding that names everything that is not served, in the place of one for each.
-fn without_not_served(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+fn in_one(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     /// How many names are written out.
     const NAMED: usize = 6;
     let (quiet, mut loud): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| one.code == NOT_SERVED);
@@ -145,64 +166,4 @@ fn without_not_served(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let summary = Diagnostic::info(NOT_SERVED, first.span(), message);
     loud.push(summary.help("--verbose shows where"));
     loud
-}
-
-/// What was found so far, in the form it will be printed.
-struct Report<'a> {
-    asked: &'a Check,
-    summary: Summary,
-    text: String,
-    json: json::Report,
-    sarif: sarif::Log,
-    color: bool,
-}
-
-impl<'a> Report<'a> {
-    fn new(asked: &'a Check) -> Report<'a> {
-        let directory = std::env::current_dir().unwrap_or_default();
-        Report {
-            asked,
-            summary: Summary::default(),
-            text: String::new(),
-            json: json::Report::default(),
-            sarif: sarif::Log::new(directory),
-            color: asked.is_coloured(),
-        }
-    }
-
-    fn add(&mut self, found: Vec<Diagnostic>, sources: &Sources) {
-        self.summary.add(&found, sources);
-        match self.asked.format {
-            Format::Text => self.text(&found, sources),
-            Format::Json => self.json.add(&found, sources),
-            Format::Sarif => self.sarif.add(&found, sources),
-        }
-    }
-
-    /// What is not served is said in a line, unless each is to be seen.
-    fn text(&mut self, found: &[Diagnostic], sources: &Sources) {
-        for one in found {
-            if one.code == NOT_SERVED && !self.asked.verbose {
-                let place = sources.place(one.span());
-                self.text.push_str(&format!(
-                    "info[{NOT_SERVED}]: {}: {} (--verbose shows where)\n\n",
-                    place.file, one.message
-                ));
-            } else {
-                self.text.push_str(&text::render(one, sources, self.color));
-                self.text.push('\n');
-            }
-        }
-    }
-
-    fn print(self) -> io::Result<()> {
-        let printed = match self.asked.format {
-            Format::Text => format!("{}{}\n", self.text, self.summary),
-            Format::Json => self.json.render(self.summary),
-            Format::Sarif => self.sarif.render(),
-        };
-        let mut out = io::stdout().lock();
-        out.write_all(printed.as_bytes())?;
-        out.flush()
-    }
 }

@@ -2,25 +2,30 @@
 
 use serde::Serialize;
 
-use crate::diagnostics::text::Summary;
-use crate::diagnostics::{DependsOn, Diagnostic, Edit, Position};
+use crate::diagnostics::{DependsOn, Diagnostic, Edit, Form, Position, RuleFacts, Rules, Summary};
 use crate::source::{Sources, Span};
 
 /// The version of the shape; it grows when a member changes its meaning or goes away.
 const VERSION: u32 = 1;
 
 /// What is printed: the findings of several configurations.
-#[derive(Default, Serialize)]
 pub struct Report {
-    version: u32,
+    rules: Rules,
     diagnostics: Vec<Finding>,
+}
+
+#[derive(Serialize)]
+struct Root<'a> {
+    version: u32,
+    diagnostics: &'a [Finding],
     summary: Counts,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Counts {
     errors: usize,
     warnings: usize,
+    infos: usize,
     files: usize,
 }
 
@@ -28,6 +33,8 @@ struct Counts {
 struct Finding {
     severity: &'static str,
     code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<Rule>,
     message: String,
     #[serde(flatten)]
     place: Place,
@@ -38,6 +45,14 @@ struct Finding {
     help: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<Fix>,
+}
+
+#[derive(Serialize)]
+struct Rule {
+    id: &'static str,
+    group: &'static str,
+    profile: &'static str,
+    docs: String,
 }
 
 #[derive(Serialize)]
@@ -80,24 +95,37 @@ struct Replacement {
 }
 
 impl Report {
-    /// Adds the findings of one configuration.
-    pub fn add(&mut self, diagnostics: &[Diagnostic], sources: &Sources) {
-        self.diagnostics.extend(diagnostics.iter().map(|diagnostic| finding(diagnostic, sources)));
-    }
-
-    pub fn render(mut self, summary: Summary) -> String {
-        self.version = VERSION;
-        self.summary = Counts { errors: summary.errors, warnings: summary.warnings, files: summary.files };
-        serde_json::to_string_pretty(&self).expect("strings and numbers can be written") + "\n"
+    pub fn new(rules: Rules) -> Report {
+        Report { rules, diagnostics: Vec::new() }
     }
 }
 
-fn finding(diagnostic: &Diagnostic, sources: &Sources) -> Finding {
+impl Form for Report {
+    fn add(&mut self, found: &[Diagnostic], sources: &Sources) {
+        let rules = self.rules;
+        self.diagnostics.extend(found.iter().map(|one| finding(one, sources, rules(one.code))));
+    }
+
+    fn render(self: Box<Self>, summary: &Summary) -> String {
+        let Summary { errors, warnings, infos, files } = *summary;
+        let summary = Counts { errors, warnings, infos, files };
+        let root = Root { version: VERSION, diagnostics: &self.diagnostics, summary };
+        serde_json::to_string_pretty(&root).expect("strings and numbers can be written") + "\n"
+    }
+}
+
+fn finding(diagnostic: &Diagnostic, sources: &Sources, rule: Option<RuleFacts>) -> Finding {
     let labels = diagnostic.labels.iter();
     let included = sources.include_chain(diagnostic.span()).map(|span| sources.place(span));
     Finding {
         severity: diagnostic.severity.name(),
         code: diagnostic.code,
+        rule: rule.map(|rule| Rule {
+            id: rule.id,
+            group: rule.group,
+            profile: rule.profile,
+            docs: rule.docs(),
+        }),
         message: diagnostic.message.clone(),
         place: place(diagnostic.span(), sources),
         depends_on: match diagnostic.depends_on {

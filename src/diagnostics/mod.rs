@@ -1,16 +1,28 @@
 //! What wsproxy has to say about a configuration, and how it is printed.
 //!
 //! Knows files and spans, not directives. A [`Diagnostic`] is made where the trouble is seen and
-//! gathered in order; `text`, `json` and `sarif` print a list of them, `mend` makes their fixes.
+//! gathered in order; each [`Form`] prints a list of them, `mend` makes their fixes.
 
 use bstr::ByteSlice;
 
 use crate::source::{FileId, Sources, Span};
 
+pub mod checkstyle;
+mod codes;
+mod fingerprint;
+mod form;
+pub mod github;
+pub mod gitlab;
 pub mod json;
 pub mod mend;
+mod names;
 pub mod sarif;
+mod summary;
 pub mod text;
+
+pub use form::{Form, RuleFacts, Rules};
+pub use names::Names;
+pub use summary::Summary;
 
 /// How much a finding weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

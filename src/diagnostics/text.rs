@@ -1,6 +1,5 @@
 //! Prints findings for people, in the manner of rustc.
 
-use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{
@@ -210,49 +209,6 @@ impl Excerpt {
     }
 }
 
-/// How many findings there were, and in how many files.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    pub errors: usize,
-    pub warnings: usize,
-    pub files: usize,
-}
-
-impl Summary {
-    /// Counts the findings of one configuration.
-    pub fn add(&mut self, diagnostics: &[Diagnostic], sources: &Sources) {
-        let weighs = |severity| diagnostics.iter().filter(|one| one.severity == severity).count();
-        self.errors += weighs(Severity::Error);
-        self.warnings += weighs(Severity::Warning);
-        let counted = diagnostics.iter().filter(|one| one.severity > Severity::Info);
-        let mut names: Vec<_> = counted.map(|one| &sources.get(one.span().file).name).collect();
-        names.sort_unstable();
-        names.dedup();
-        self.files += names.len();
-    }
-}
-
-/// `2 errors, 1 warning in 3 files`.
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counted = |count: usize, noun: &str| match count {
-            1 => format!("1 {noun}"),
-            _ => format!("{count} {noun}s"),
-        };
-        let mut parts = Vec::new();
-        if self.errors > 0 {
-            parts.push(counted(self.errors, "error"));
-        }
-        if self.warnings > 0 {
-            parts.push(counted(self.warnings, "warning"));
-        }
-        match &parts[..] {
-            [] => f.write_str("no errors, no warnings"),
-            _ => write!(f, "{} in {}", parts.join(", "), counted(self.files, "file")),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -312,13 +268,6 @@ help: did you mean \"server\"?
         assert!(shown.len() < 2000, "{shown}");
         assert!(shown.contains("site.conf:1:2097153"), "{shown}");
         assert!(shown.contains("^^^^^"), "{shown}");
-    }
-
-    #[test]
-    fn the_summary_counts() {
-        let summary = Summary { errors: 2, warnings: 1, files: 3 };
-        assert_eq!(summary.to_string(), "2 errors, 1 warning in 3 files");
-        assert_eq!(Summary::default().to_string(), "no errors, no warnings");
     }
 
     proptest! {

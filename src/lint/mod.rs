@@ -14,7 +14,7 @@ mod rule;
 mod rules;
 pub mod site;
 
-use crate::diagnostics::{Diagnostic, Edit, Fix, Severity};
+use crate::diagnostics::{Diagnostic, Edit, Fix, RuleFacts, Severity};
 use crate::features::Options;
 use crate::model::Model;
 use crate::syntax::Tree;
@@ -38,6 +38,24 @@ use examples;
 /// The rule of this name or id.
 pub fn find(name: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.name == name || rule.id.eq_ignore_ascii_case(name))
+}
+
+/// What reports tell of the rule whose findings have this code.
+pub fn facts(code: &str) -> Option<RuleFacts> {
+    let rule = RULES.iter().copied().find(|rule| rule.name == code)?;
+    Some(RuleFacts {
+        id: rule.id,
+        name: rule.name,
+        group: rule.group().title(),
+        severity: rule.severity,
+        profile: rule.profile.name(),
+        unasked: rule.profile == Profile::Default,
+        security: matches!(rule.group(), Group::Security | Group::Tls | Group::Vulnerabilities),
+        summary: rule.summary,
+        why: rule.why,
+        bad: rule.examples.bad,
+        good: rule.examples.good,
+    })
 }
 
 /// Asks every rule that is selected, for what nobody has allowed; the first finding of each says why it matters. In

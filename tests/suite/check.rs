@@ -5,30 +5,30 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-struct Run {
-    output: Output,
-    folder: tempfile::TempDir,
+pub struct Run {
+    pub output: Output,
+    pub folder: tempfile::TempDir,
 }
 
 impl Run {
-    fn code(&self) -> Option<i32> {
+    pub fn code(&self) -> Option<i32> {
         self.output.status.code()
     }
 
-    fn out(&self) -> String {
+    pub fn out(&self) -> String {
         let folder = self.folder.path().display().to_string();
         String::from_utf8_lossy(&self.output.stdout).replace(&folder, "DIR")
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_slice(&self.output.stdout).expect("JSON")
     }
 }
 
 /// Writes files into a folder of their own and checks the first there, with `stdin` if one is given.
-fn check(files: &[(&str, &str)], arguments: &[&str], stdin: Option<&str>) -> Run {
+pub fn check(files: &[(&str, &str)], arguments: &[&str], stdin: Option<&str>) -> Run {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -204,94 +204,6 @@ fn json_says_what_the_page_says() {
     assert_eq!(found["code"], "unknown-directive");
     assert_eq!(found["fix"]["edits"][0]["text"], "server_name");
     assert_eq!(found["fix"]["safe"], false);
-}
-
-/// What SARIF 2.1.0 allows in an object of each kind that is written here, and what it requires.
-const SARIF: &[(&str, &[&str], &[&str])] = &[
-    ("root", &["version", "runs"], &["$schema"]),
-    ("run", &["tool"], &["columnKind", "results"]),
-    ("tool", &["driver"], &[]),
-    ("driver", &["name"], &["version", "rules"]),
-    ("rule", &["id"], &["shortDescription", "defaultConfiguration"]),
-    ("result", &["message"], &["ruleId", "ruleIndex", "level", "locations", "relatedLocations", "fixes"]),
-    ("location", &[], &["id", "physicalLocation", "message"]),
-    ("physicalLocation", &[], &["artifactLocation", "region"]),
-    ("artifactLocation", &[], &["uri"]),
-    ("region", &[], &["startLine", "startColumn", "endLine", "endColumn", "byteOffset", "byteLength"]),
-    ("fix", &["artifactChanges"], &["description"]),
-    ("artifactChange", &["artifactLocation", "replacements"], &[]),
-    ("replacement", &["deletedRegion"], &["insertedContent"]),
-    ("text", &["text"], &[]),
-    ("configuration", &[], &["level"]),
-];
-
-fn sarif(kind: &str, value: &Value) {
-    let object: &Map<String, Value> =
-        value.as_object().unwrap_or_else(|| panic!("{kind} is no object: {value}"));
-    let (_, required, allowed) = SARIF.iter().find(|(name, _, _)| *name == kind).unwrap();
-    for name in *required {
-        assert!(object.contains_key(*name), "{kind} lacks {name}: {value}");
-    }
-    for (name, member) in object {
-        assert!(required.contains(&&**name) || allowed.contains(&&**name), "{kind} has {name}");
-        let list = || member.as_array().unwrap_or_else(|| panic!("{kind}.{name} is no list")).iter();
-        match (kind, &**name) {
-            (_, "runs") => list().for_each(|one| sarif("run", one)),
-            (_, "tool") => sarif("tool", member),
-            (_, "driver") => sarif("driver", member),
-            (_, "rules") => list().for_each(|one| sarif("rule", one)),
-            (_, "results") => list().for_each(|one| sarif("result", one)),
-            (_, "locations" | "relatedLocations") => list().for_each(|one| sarif("location", one)),
-            (_, "physicalLocation") => sarif("physicalLocation", member),
-            (_, "artifactLocation") => sarif("artifactLocation", member),
-            (_, "region" | "deletedRegion") => {
-                sarif("region", member);
-                for name in ["startLine", "startColumn", "endLine", "endColumn"] {
-                    assert!(member[name].as_u64().is_some_and(|number| number >= 1), "{member}");
-                }
-            }
-            (_, "fixes") => list().for_each(|one| sarif("fix", one)),
-            (_, "artifactChanges") => {
-                assert!(list().count() > 0);
-                list().for_each(|one| sarif("artifactChange", one));
-            }
-            (_, "replacements") => {
-                assert!(list().count() > 0);
-                list().for_each(|one| sarif("replacement", one));
-            }
-            (_, "message" | "shortDescription" | "description" | "insertedContent") => sarif("text", member),
-            (_, "defaultConfiguration") => sarif("configuration", member),
-            (_, "level") => assert!(["none", "note", "warning", "error"].contains(&member.as_str().unwrap())),
-            (_, "columnKind") => assert_eq!(member, "unicodeCodePoints"),
-            (_, "ruleIndex" | "id") if member.is_number() => {}
-            (_, "byteOffset" | "byteLength") => assert!(member.is_u64()),
-            (_, "startLine" | "startColumn" | "endLine" | "endColumn") => assert!(member.is_u64()),
-            _ => assert!(member.is_string(), "{kind}.{name} is no string: {member}"),
-        }
-    }
-}
-
-#[test]
-fn sarif_has_the_shape_of_its_schema() {
-    let text = "events { }\nhttp {\n    sever { }\n    gzip on;\n    gzip off;\n    root /a;\n    ssl_certificate no.pem;\n    \
-                ssl_certificate_key no.key;\n    include part.conf;\n    server { listen 80 } }\n";
-    let files = [("a b.conf", text), ("part.conf", "charset utf-8;\nallow 10.0.0.1/8;\n")];
-    let run = check(&files, &["--format", "sarif"], None);
-    let log = run.json();
-    sarif("root", &log);
-    assert_eq!(log["version"], "2.1.0");
-    let results = log["runs"][0]["results"].as_array().unwrap();
-    let rules = log["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
-    assert!(results.len() >= 5, "{log:#}");
-    for result in results {
-        let rule = &rules[result["ruleIndex"].as_u64().unwrap() as usize];
-        assert_eq!(rule["id"], result["ruleId"]);
-    }
-    let uris: BTreeSet<&str> = results
-        .iter()
-        .filter_map(|one| one["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].as_str())
-        .collect();
-    assert_eq!(Vec::from_iter(uris), ["a%20b.conf", "part.conf"]);
 }
 
 /// Every code that the sources give a finding, as far as it is written where the finding is made.

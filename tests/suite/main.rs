@@ -23,6 +23,7 @@ mod mending;
 mod pages;
 mod proxies;
 mod reloads;
+mod reports;
 mod resolver;
 mod retries;
 mod route;

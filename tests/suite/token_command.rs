@@ -12,6 +12,8 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::support::tool;
+
 const ALGORITHMS: [&str; 13] = [
     "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384",
     "ES512", "EdDSA",
@@ -50,11 +52,9 @@ fn piped(command: &mut Command, input: &str) -> Said {
 
 /// The other implementations, in the Python that `tests/run` sets up.
 fn theirs(mode: &str, input: &Value) -> Vec<Value> {
-    let target = Path::new(env!("CARGO_BIN_EXE_wsproxy")).ancestors().nth(2).expect("target/profile/binary");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/clients/tokens.py");
-    let said =
-        piped(Command::new(target.join("tools/venv/bin/python")).arg(script).arg(mode), &input.to_string());
-    assert_eq!(said.code, 0, "`tests/run` installs what this needs: {}", said.err);
+    let said = piped(Command::new(tool("venv/bin/python")).arg(script).arg(mode), &input.to_string());
+    assert_eq!(said.code, 0, "{}", said.err);
     serde_json::from_str::<Value>(&said.out).expect("JSON").as_array().expect("a list").clone()
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
@@ -17,6 +17,7 @@ use tokio_tungstenite::{
 use crate::support::{
     server::{Kind, Place, Server},
     stream::Address,
+    tool,
 };
 
 const RECIPE: &str = "
@@ -146,14 +147,6 @@ impl Peer {
         command.arg(mode).arg(path);
         command
     }
-}
-
-/// What `tests/run` installs, beside the directory the binaries are built into.
-fn tool(path: &str) -> PathBuf {
-    let target = Path::new(env!("CARGO_BIN_EXE_wsproxy")).ancestors().nth(2).expect("target/profile/binary");
-    let tool = target.join("tools").join(path);
-    assert!(tool.exists(), "{} is missing: `tests/run` installs it", tool.display());
-    tool
 }
 
 /// A backend of somebody else's; it ends when dropped.

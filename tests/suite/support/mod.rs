@@ -12,6 +12,7 @@ pub mod server;
 pub mod stream;
 
 use std::{
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -27,4 +28,12 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(begun.elapsed() < PATIENCE, "never came: {what}");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// What `tests/run` installs, beside the directory the binaries are built into.
+pub fn tool(path: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_BIN_EXE_wsproxy")).ancestors().nth(2).expect("target/profile/binary");
+    let tool = target.join("tools").join(path);
+    assert!(tool.exists(), "{} is missing: `tests/run` installs it", tool.display());
+    tool
 }
