@@ -1,5 +1,6 @@
 //! `wsproxy check`: says what is wrong with configurations and parts of them, and serves nothing.
 
+mod accepted;
 mod report;
 
 use std::io::{self, IsTerminal};
@@ -11,11 +12,13 @@ use clap::ValueEnum;
 use crate::diagnostics::{Diagnostic, Names};
 use crate::directive::Context;
 use crate::features::NOT_SERVED;
+use crate::lint::Selection;
 use crate::source::Disk;
 use crate::syntax::Tree;
 
 use super::chosen::Chosen;
 use super::look::{Input, Look};
+use accepted::Accepted;
 use report::Report;
 
 /// The arguments of `wsproxy check`.
@@ -47,6 +50,12 @@ pub struct Check {
     /// The directory relative names are looked for in; a whole file's own directory if not given
     #[arg(long, short, value_name = "DIRECTORY")]
     prefix: Option<PathBuf>,
+    /// Accept the findings that this file holds, and count only others
+    #[arg(long, value_name = "FILE", conflicts_with = "write_baseline")]
+    baseline: Option<PathBuf>,
+    /// Write what is found into this file, for --baseline
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -89,18 +98,32 @@ impl Check {
     /// Looks at every file, prints what was found, and says it again with the exit code.
     pub fn run(&self) -> ExitCode {
         let names = Names::from(std::env::current_dir().unwrap_or_default());
+        let mut accepted = match Accepted::asked(self, &names) {
+            Ok(accepted) => accepted,
+            Err(message) => return could_not(&message),
+        };
         let mut report = Report::new(self, &names);
-        let mut blind = false;
+        let (mut blind, mut selections) = (false, Vec::new());
         for file in &self.files {
             match self.look_at(file) {
-                Ok((tree, found)) => {
+                Ok((tree, found, selection)) => {
+                    selections.push(selection);
                     let found = if self.verbose { found } else { self.without_not_served(found) };
-                    report.add(&found, &tree.sources);
+                    let (new, known) = accepted.part(found, &tree.sources);
+                    report.add(&new, known, &tree.sources);
                 }
                 Err(error) => {
                     blind = true;
                     eprintln!("wsproxy: {error}");
                 }
+            }
+        }
+        match accepted.end(blind, &selections) {
+            Ok(Some((finding, sources))) => report.add(&[finding], 0, &sources),
+            Ok(None) => {}
+            Err(message) => {
+                blind = true;
+                eprintln!("wsproxy: {message}");
             }
         }
         let summary = report.summary;
@@ -125,7 +148,7 @@ impl Check {
         }
     }
 
-    fn look_at(&self, file: &Path) -> Result<(Tree, Vec<Diagnostic>), String> {
+    fn look_at(&self, file: &Path) -> Result<(Tree, Vec<Diagnostic>, Selection), String> {
         let input =
             Input::read(file).map_err(|error| format!("cannot read \"{}\": {error}", file.display()))?;
         let look = Look {
@@ -135,7 +158,8 @@ impl Check {
             resolve: true,
             rules: self.rules.selection(&input.directory)?,
         };
-        Ok(look.at(&input, &Disk))
+        let (tree, found) = look.at(&input, &Disk);
+        Ok((tree, found, look.rules))
     }
 
     fn is_coloured(&self) -> bool {
@@ -148,6 +172,11 @@ impl Check {
             }
         }
     }
+}
+
+fn could_not(message: &str) -> ExitCode {
+    eprintln!("wsproxy: {message}");
+    ExitCode::from(COULD_NOT_LOOK)
 }
 
 /// One finding that names everything that is not served, in the place of one for each.

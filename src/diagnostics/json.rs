@@ -27,6 +27,7 @@ struct Counts {
     warnings: usize,
     infos: usize,
     files: usize,
+    in_baseline: usize,
 }
 
 #[derive(Serialize)]
@@ -107,8 +108,8 @@ impl Form for Report {
     }
 
     fn render(self: Box<Self>, summary: &Summary) -> String {
-        let Summary { errors, warnings, infos, files } = *summary;
-        let summary = Counts { errors, warnings, infos, files };
+        let Summary { errors, warnings, infos, files, in_baseline } = *summary;
+        let summary = Counts { errors, warnings, infos, files, in_baseline };
         let root = Root { version: VERSION, diagnostics: &self.diagnostics, summary };
         serde_json::to_string_pretty(&root).expect("strings and numbers can be written") + "\n"
     }

@@ -7,6 +7,7 @@ use bstr::ByteSlice;
 
 use crate::source::{FileId, Sources, Span};
 
+mod baseline;
 pub mod checkstyle;
 mod codes;
 mod fingerprint;
@@ -20,6 +21,7 @@ pub mod sarif;
 mod summary;
 pub mod text;
 
+pub use baseline::{Baseline, Gone};
 pub use form::{Form, RuleFacts, Rules};
 pub use names::Names;
 pub use summary::Summary;

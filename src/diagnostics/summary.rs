@@ -13,6 +13,8 @@ pub struct Summary {
     pub infos: usize,
     /// Those with errors or warnings.
     pub files: usize,
+    /// Findings that a baseline accepts: they are counted nowhere else.
+    pub in_baseline: usize,
 }
 
 impl Summary {
@@ -30,7 +32,7 @@ impl Summary {
     }
 }
 
-/// `2 errors, 1 warning in 3 files; 4 infos`.
+/// `2 errors, 1 warning in 3 files; 4 infos; 12 in the baseline`.
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = |count: usize, noun: &str| match count {
@@ -47,6 +49,9 @@ impl fmt::Display for Summary {
         if let Some(infos) = counted(self.infos, "info") {
             write!(f, "; {infos}")?;
         }
+        if self.in_baseline > 0 {
+            write!(f, "; {} in the baseline", self.in_baseline)?;
+        }
         Ok(())
     }
 }
@@ -60,8 +65,8 @@ mod tests {
         let summary = Summary { errors: 2, warnings: 1, files: 3, ..Summary::default() };
         assert_eq!(summary.to_string(), "2 errors, 1 warning in 3 files");
         assert_eq!(Summary::default().to_string(), "no errors, no warnings");
-        let summary = Summary { warnings: 1, infos: 2, files: 1, ..Summary::default() };
-        assert_eq!(summary.to_string(), "1 warning in 1 file; 2 infos");
+        let summary = Summary { warnings: 1, infos: 2, files: 1, in_baseline: 12, ..Summary::default() };
+        assert_eq!(summary.to_string(), "1 warning in 1 file; 2 infos; 12 in the baseline");
         let summary = Summary { infos: 1, ..Summary::default() };
         assert_eq!(summary.to_string(), "no errors, no warnings; 1 info");
     }

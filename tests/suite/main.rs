@@ -5,6 +5,7 @@ mod auth_basic;
 mod auth_jwt;
 mod auth_request;
 mod balancing;
+mod baseline;
 mod browser;
 mod check;
 mod choosing;

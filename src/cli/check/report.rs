@@ -33,9 +33,10 @@ impl Report {
         Report { summary: Summary::default(), form }
     }
 
-    /// Adds the findings of one configuration.
-    pub fn add(&mut self, found: &[Diagnostic], sources: &Sources) {
+    /// Adds the findings of one configuration, and the number of those that a baseline accepts.
+    pub fn add(&mut self, found: &[Diagnostic], accepted: usize, sources: &Sources) {
         self.summary.add(found, sources);
+        self.summary.in_baseline += accepted;
         self.form.add(found, sources);
     }
 
