@@ -9,6 +9,7 @@ mod baseline;
 mod browser;
 mod check;
 mod choosing;
+mod ci;
 mod command_line;
 mod counting;
 mod differential;
