@@ -99,7 +99,7 @@ fn write(folder: &Path, servers: usize, files: usize) -> usize {
 
 /// One site: a page, an interface, a chat; every tenth has the mistakes that people make.
 fn site(text: &mut String, number: usize) {
-    let careful = number % 10 != 0;
+    let careful = !number.is_multiple_of(10);
     let recipe = "proxy_http_version 1.1;\n        proxy_set_header Upgrade $http_upgrade;\n        \
         proxy_set_header Connection $connection_upgrade;\n        proxy_set_header Host $host;\n        \
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";

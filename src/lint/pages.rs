@@ -12,7 +12,7 @@ pub fn explain(rule: &Rule) -> String {
     let _ = writeln!(text, "{}\n", filled(rule.why));
     let _ = writeln!(text, "It finds something in:\n\n{}", indented(rule.examples.bad));
     let _ = writeln!(text, "And nothing in:\n\n{}", indented(rule.examples.good));
-    let _ = write!(text, "Where it is meant to be so: # wsproxy: allow({}) why\n", rule.name);
+    let _ = writeln!(text, "Where it is meant to be so: # wsproxy: allow({}) why", rule.name);
     text
 }
 
