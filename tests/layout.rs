@@ -128,6 +128,7 @@ const SPACES: &[&str] = &[
     " # c \t\r\n",
     "\n\n  # a; }\n\n",
     " # wsproxy: websocket_echo;\n",
+    " # wsproxy: allow(a) b\n",
 ];
 
 const WORDS: &[&str] = &[

@@ -1,7 +1,7 @@
 //! The white space between the pieces of a text.
 
 use super::pieces::{Kind, Piece};
-use crate::syntax::{BYTE_ORDER_MARK, MAX_BYTES};
+use crate::syntax::{BYTE_ORDER_MARK, MAX_BYTES, Note, note};
 
 /// How many spaces a block adds.
 const INDENT: usize = 4;
@@ -17,8 +17,8 @@ pub(super) fn write(text: &[u8], pieces: &[Piece]) -> Option<Vec<u8>> {
         last: None,
     };
     writer.byte_order_mark();
-    for piece in pieces {
-        writer.piece(*piece);
+    for (piece, exempted) in pieces.iter().zip(exempted(text, pieces)) {
+        writer.piece(*piece, exempted);
         if writer.out.len() as u64 > MAX_BYTES {
             return None;
         }
@@ -27,6 +27,22 @@ pub(super) fn write(text: &[u8], pieces: &[Piece]) -> Option<Vec<u8>> {
         writer.out.push(b'\n');
     }
     Some(writer.out)
+}
+
+/// Which pieces share their line with an exemption at its end. It is about all that stands on the line, and has to
+/// stay so.
+fn exempted(text: &[u8], pieces: &[Piece]) -> Vec<bool> {
+    let mut exempted = vec![false; pieces.len()];
+    for (at, piece) in pieces.iter().enumerate() {
+        if piece.kind != Kind::Comment || !matches!(note(piece.bytes(text)), Some(Note::Allow { .. })) {
+            continue;
+        }
+        let before = &text[..piece.start as usize];
+        let line = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let here = pieces[..at].iter().rev().take_while(|piece| piece.end as usize > line).count();
+        exempted[at - here..at].fill(true);
+    }
+    exempted
 }
 
 /// What stands between two pieces.
@@ -62,11 +78,11 @@ impl Writer<'_> {
         }
     }
 
-    fn piece(&mut self, piece: Piece) {
+    fn piece(&mut self, piece: Piece, exempted: bool) {
         if piece.kind == Kind::Close {
             self.depth = self.depth.saturating_sub(1);
         }
-        let gap = self.gap(piece);
+        let gap = self.gap(piece, exempted);
         self.fresh = match (piece.kind, &gap) {
             (Kind::Comment, Gap::Space) => self.fresh,
             (kind, _) => kind == Kind::Open,
@@ -89,7 +105,7 @@ impl Writer<'_> {
         self.last = Some(piece);
     }
 
-    fn gap(&self, piece: Piece) -> Gap {
+    fn gap(&self, piece: Piece, exempted: bool) -> Gap {
         let Some(last) = self.last else { return self.first_gap(piece) };
         let between = &self.text[last.end as usize..piece.start as usize];
         let lines = between.iter().filter(|byte| **byte == b'\n').count();
@@ -98,8 +114,10 @@ impl Writer<'_> {
             // The parenthesis that ends an `if` may stand right behind a quote.
             (Kind::Word, Kind::Word) if between.is_empty() => Gap::Nothing,
             (Kind::Word, Kind::Word) if lines == 0 => Gap::Space,
-            (Kind::Word, Kind::End) | (Kind::Open, Kind::Close) => Gap::Nothing,
+            (Kind::Word, Kind::End) => Gap::Nothing,
+            (Kind::Open, Kind::Close) if lines == 0 || !exempted => Gap::Nothing,
             (Kind::Word, Kind::Open | Kind::Lua) => Gap::Space,
+            _ if lines == 0 && exempted => Gap::Space,
             (_, Kind::Word | Kind::Comment) => {
                 Gap::Line { apart: lines > 1 && !self.fresh, depth: self.depth + self.inside as usize }
             }

@@ -117,3 +117,53 @@ fn what_cannot_be_read_is_left_alone_with_the_words_of_check() {
     assert!(first.contains("missing-brace") && error.contains(&first), "{first}\n{error}");
     assert_eq!(fmt(folder.path(), &["--check", "wrong.conf", "nowhere.conf"], "").status.code(), Some(2));
 }
+
+/// What `check` finds in files, but for the places.
+fn checked(folder: &Path, files: &[String]) -> Vec<[String; 4]> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wsproxy"));
+    command.current_dir(folder).args(["check", "--profile", "pedantic,security,compat", "--format", "json"]);
+    let output = command.args(files).output().expect("the binary");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let found = report["diagnostics"].as_array().unwrap().iter();
+    let mut found: Vec<[String; 4]> = found
+        .map(|one| ["file", "severity", "code", "message"].map(|member| one[member].as_str().unwrap().into()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Nothing that is found, and no comment that allows it, depends on the layout.
+#[test]
+fn check_says_the_same_before_and_after() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    let folder = tempfile::tempdir().unwrap();
+    let copied = Command::new("cp").arg("-R").arg(&fixtures).arg(folder.path()).status().unwrap();
+    assert!(copied.success());
+    let mut folders =
+        ["check", "layout", "mistakes", "rules", "sites"].map(|name| format!("fixtures/{name}")).to_vec();
+    let mut files = Vec::new();
+    while let Some(name) = folders.pop() {
+        for entry in fs::read_dir(folder.path().join(&name)).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{name}/{}", entry.file_name().to_string_lossy());
+            match entry.file_type().unwrap().is_dir() {
+                true => folders.push(path),
+                // Where braces pair, but not as they were meant to, lines that begin elsewhere are all that tells.
+                false if path.ends_with("braces_that_pair.conf") => {}
+                false if path.ends_with(".conf") => files.push(path),
+                false => {}
+            }
+        }
+    }
+    let before = checked(folder.path(), &files);
+    let arguments: Vec<&str> = files.iter().map(String::as_str).collect();
+    fmt(folder.path(), &arguments, "");
+    let changed = files.iter().filter(|file| {
+        fs::read(fixtures.join("..").join(file)).unwrap() != fs::read(folder.path().join(file)).unwrap()
+    });
+    assert!(changed.count() > 30);
+    let after = checked(folder.path(), &files);
+    let lost: Vec<_> = before.iter().filter(|one| !after.contains(one)).collect();
+    let new: Vec<_> = after.iter().filter(|one| !before.contains(one)).collect();
+    assert!(before == after, "lost: {lost:#?}\nnew: {new:#?}");
+}
