@@ -50,6 +50,22 @@ pub fn replace(word: &Word, text: &str) -> Edit {
     Edit { span: word.span, text: quoted(text) }
 }
 
+/// Puts a word behind all others of a directive.
+pub fn append(directive: &Directive, word: &str) -> Edit {
+    Edit { span: directive.head().after(), text: format!(" {}", quoted(word)) }
+}
+
+/// Takes one argument away, with the blanks before it; a comment that stands there stays.
+pub fn remove_argument(tree: &Tree, directive: &Directive, at: usize) -> Edit {
+    let span = directive.args[at].span;
+    let before = at.checked_sub(1).map_or(directive.name.span, |at| directive.args[at].span);
+    let bytes = &tree.sources.get(span.file).text.bytes;
+    let is_blank =
+        before.file == span.file && bytes[before.end as usize..span.start as usize].trim_ascii().is_empty();
+    let start = if is_blank { before.end } else { span.start };
+    Edit { span: Span { start, ..span }, text: String::new() }
+}
+
 /// A word as it has to be written.
 pub fn quoted(text: &str) -> String {
     let is_plain = |c: char| !c.is_whitespace() && !matches!(c, ';' | '{' | '}' | '"' | '\'' | '\\' | '#');
@@ -154,6 +170,15 @@ mod tests {
         assert_eq!(made(&all, before(&all, a, "c;")), "http { c; a 1; b; }");
         assert_eq!(made(&all, first_in(&all, http, "c;").unwrap()), "http { c; a 1; b; }");
         assert_eq!(made(&all, remove(&all, a)), "http {  b; }");
+    }
+
+    #[test]
+    fn words_come_and_go() {
+        let all = tree("a 1  2 # why\n  3;");
+        let a = all.items(None).next().unwrap();
+        assert_eq!(made(&all, append(a, "4 5")), "a 1  2 # why\n  3 \"4 5\";");
+        assert_eq!(made(&all, remove_argument(&all, a, 1)), "a 1 # why\n  3;");
+        assert_eq!(made(&all, remove_argument(&all, a, 2)), "a 1  2 # why\n  ;");
     }
 
     #[test]

@@ -74,6 +74,7 @@ fn folder(path: &Path) -> &Path {
 fn alone(name: &str, path: &Path) -> Selection {
     let text = fs::read_to_string(path).unwrap();
     let target = text.lines().next().and_then(|line| line.strip_prefix("# nginx "));
-    let target = target.map_or(Version::NEWEST, |target| target.trim().parse().unwrap());
+    // Another word than a version says that nginx refuses it, and why.
+    let target = target.and_then(|target| target.split(' ').next()?.parse().ok()).unwrap_or(Version::NEWEST);
     Selection { target, ..Selection::from_iter([name]) }
 }

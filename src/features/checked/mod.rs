@@ -48,6 +48,7 @@ use crate::source::Span;
 use crate::syntax::{Directive, NodeId, Tree};
 
 pub use hosts::{Host, hosts};
+pub use ssl::canonical;
 
 use super::zones::PAGE;
 use super::{Build, Call};

@@ -1,9 +1,10 @@
 //! A configuration as rules look at it: every block with what is in effect in it.
 //!
-//! [`Site`] has the blocks, a [`Block`] what stands in it and what it inherits; `values` says what variables may come
-//! to, `proxied` what goes to upstreams.
+//! [`Site`] has the blocks, a [`Block`] what stands in it and what it inherits; `listens` says which servers share an
+//! address, `values` what variables may come to, `proxied` what goes to upstreams.
 
 mod block;
+mod listens;
 mod muddle;
 mod proxied;
 mod values;
@@ -19,9 +20,10 @@ use crate::syntax::{Directive, NodeId, Tree};
 use super::rule::Version;
 
 pub use block::{Block, LocationName, Modifier};
+pub use listens::{Address, Addresses, Listen};
 pub use muddle::Muddled;
 pub use proxied::{Headers, Pass};
-pub use values::{ANYTHING, Origin, Piece, pieces};
+pub use values::{ANYTHING, Origin, Piece, named_groups, pieces};
 
 /// A configuration, resolved for rules.
 pub struct Site<'a> {

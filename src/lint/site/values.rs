@@ -161,7 +161,7 @@ impl<'a> Givers<'a> {
 }
 
 /// The names of a pattern's named groups: `(?<name>…)`, `(?P<name>…)`, `(?'name'…)`.
-fn named_groups(pattern: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn named_groups(pattern: &[u8]) -> impl Iterator<Item = &[u8]> {
     let starts: [&[u8]; 3] = [b"(?<", b"(?P<", b"(?'"];
     (0..pattern.len()).filter_map(move |at| {
         let start = starts.iter().find(|start| pattern[at..].starts_with(start))?;
