@@ -5,6 +5,7 @@
 //! [`Site`]: every block with what is in effect in it, whether wsproxy serves it or not. What nginx refuses is no
 //! rule's matter.
 
+mod aged;
 mod allow;
 pub mod choice;
 pub mod edit;
@@ -19,6 +20,7 @@ use crate::features::Options;
 use crate::model::Model;
 use crate::syntax::Tree;
 
+pub use aged::aged;
 use allow::Allows;
 pub use rule::{Examples, Group, Level, Mend, Profile, Rule, Selection, Version};
 pub use rules::RULES;

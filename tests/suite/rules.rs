@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use wsproxy::directive::catalogue::{self, Edition, Row};
 use wsproxy::lint::{RULES, Version, pages};
 
 use crate::mending::mended;
@@ -122,4 +123,72 @@ fn copied(folder: &Path, texts: &[(PathBuf, Vec<u8>)]) -> tempfile::TempDir {
         fs::write(copy.path().join(file.strip_prefix(folder).unwrap()), text).unwrap();
     }
     copy
+}
+
+/// With `--nginx-version` an old spelling is what it is to that nginx: Debian's warns of the same lines, in the same words.
+#[test]
+fn an_older_nginx_warns_of_what_it_warns_of() {
+    let text = "events {}\nhttp {\n    http2_push_preload on;\n    http2_max_field_size 4k;\n    http2_recv_timeout 3s;\n    \
+                server {\n        listen 127.0.0.1:8080;\n        ssl off;\n        http2_push /a;\n    }\n    \
+                server {\n        listen 127.0.0.1:8081 http2;\n    }\n}\n";
+    let place = Place::new();
+    let path = place.path("old.conf");
+    fs::write(&path, text).unwrap();
+    let nginx = Command::new("nginx")
+        .args(["-t", "-e", "stderr", "-p"])
+        .arg(place.path(""))
+        .arg("-c")
+        .arg(&path)
+        .output();
+    let told = String::from_utf8_lossy(&nginx.expect("nginx").stderr).into_owned();
+    let warning = |line: &str| {
+        let (_, message) = line.split_once("[warn] ")?;
+        let (_, message) = message.split_once(": ")?;
+        Some(message.split_once(" in /")?.0.to_owned())
+    };
+    let nginx: Vec<String> = told.lines().filter_map(warning).collect();
+    assert_eq!(nginx.len(), 3, "{told}");
+    let ours = |version: &str| -> Vec<(String, String)> {
+        let path = path.to_str().unwrap();
+        let run = wsproxy(&["check", "--format", "json", "--nginx-version", version, path]);
+        let json: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+        let wanted = ["deprecated", "unknown-directive", "ssl-on"];
+        let found = json["diagnostics"].as_array().unwrap().iter();
+        let found = found.filter(|one| wanted.iter().any(|code| one["code"] == *code));
+        found.map(|one| (one["severity"].to_string(), one["message"].as_str().unwrap().to_owned())).collect()
+    };
+    let (severities, messages): (Vec<String>, Vec<String>) = ours("1.22.1").into_iter().unzip();
+    assert_eq!(messages, nginx);
+    assert!(severities.iter().all(|severity| severity == "\"warning\""), "{severities:?}");
+    let newest: Vec<String> = ours("1.31.5").into_iter().map(|(_, message)| message).collect();
+    assert!(newest.iter().any(|message| message == "unknown directive \"ssl\""), "{newest:?}");
+    assert_eq!(newest.iter().filter(|message| message.contains("http2")).count(), 5, "{newest:?}");
+}
+
+/// A directive that is said to be newer than Debian's nginx is unknown to it.
+#[test]
+fn what_is_too_new_for_nginx_is_unknown_to_it() {
+    let debian = Version(1, 22, 1);
+    let is_new = |row: &Row| row.since.parse::<Version>().is_ok_and(|since| since > debian);
+    let is_open = |row: &&Row| row.edition == Edition::Open;
+    let mut names: Vec<&str> =
+        catalogue::rows().iter().filter(is_open).filter(|row| is_new(row)).map(|row| row.name).collect();
+    names.retain(|name| catalogue::find(name.as_bytes()).iter().filter(is_open).all(is_new));
+    names.dedup();
+    // Debian put this one into its old version.
+    names.retain(|name| *name != "max_headers");
+    assert!(names.len() > 30, "{names:?}");
+    let place = Place::new();
+    let path = place.path("new.conf");
+    for name in names {
+        fs::write(&path, format!("events {{}}\nhttp {{\n    {name} x;\n}}\n")).unwrap();
+        let run = Command::new("nginx")
+            .args(["-t", "-q", "-e", "stderr", "-p"])
+            .arg(place.path(""))
+            .arg("-c")
+            .arg(&path)
+            .output();
+        let told = String::from_utf8_lossy(&run.expect("nginx").stderr).into_owned();
+        assert!(told.contains("unknown directive"), "{name}: {told}");
+    }
 }

@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 
 use super::Rule;
 
+pub(super) use compatibility::SSL_GONE;
+
 /// Every rule, group by group, in the order of their ids.
 pub static RULES: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
     [
