@@ -88,6 +88,30 @@ struct Given<'a> {
     /// What `set` makes of it, by the number of the server it stands in: what another server sets is nothing to
     /// this one.
     sets: HashMap<Option<usize>, Vec<&'a Word>>,
+    /// The same by the number of the location.
+    in_locations: HashMap<usize, Sets<'a>>,
+}
+
+/// What a location makes of a variable, the `if` blocks in it as well.
+#[derive(Default)]
+struct Sets<'a> {
+    values: Vec<&'a Word>,
+    /// Whether one of them is in no `if`: then every request that comes here has it set here.
+    always: bool,
+}
+
+/// Where a variable is asked for.
+#[derive(Clone, Copy)]
+struct Scope {
+    server: Option<usize>,
+    location: Option<usize>,
+}
+
+impl Scope {
+    fn of(block: Block<'_>) -> Scope {
+        let number = |block: Option<Block<'_>>| block.map(|block| block.at);
+        Scope { server: number(block.server()), location: number(block.location()) }
+    }
 }
 
 /// Directives that give the variable named by their first argument a value.
@@ -111,15 +135,14 @@ impl<'a> Givers<'a> {
     pub(super) fn of(site: &Site<'a>) -> Givers<'a> {
         let mut givers = Givers::default();
         for block in site.blocks() {
-            let server = block.server().map(|server| server.at);
             for directive in site.blocks[block.at].items.iter().copied() {
-                givers.add(site, directive, server);
+                givers.add(site, directive, block);
             }
         }
         givers
     }
 
-    fn add(&mut self, site: &Site<'a>, directive: &'a Directive, server: Option<usize>) {
+    fn add(&mut self, site: &Site<'a>, directive: &'a Directive, block: Block<'_>) {
         let name = &directive.name.value;
         if FIRST.iter().any(|known| name == known)
             && let Some(variable) = directive.args.first()
@@ -128,7 +151,7 @@ impl<'a> Givers<'a> {
                 [_, value] if directive.is("set") => Origin::Set { directive, value },
                 _ => Origin::Other(directive),
             };
-            self.give(&variable.value, origin, server);
+            self.give(&variable.value, origin, block);
         } else if LAST.iter().any(|known| name == known)
             && let Some(variable) = directive.args.last()
         {
@@ -136,25 +159,33 @@ impl<'a> Givers<'a> {
                 [input, _] if directive.is("map") => Origin::Map { directive, input },
                 _ => Origin::Other(directive),
             };
-            self.give(&variable.value, origin, server);
+            self.give(&variable.value, origin, block);
         }
         if PATTERNS.iter().any(|known| name == known) {
             let keys =
                 site.tree.items(Some(directive.id)).filter(|_| directive.is("map")).map(|row| &row.name);
             for word in directive.args.iter().chain(keys) {
                 for group in named_groups(&word.value) {
-                    self.give(group, Origin::Capture { directive, pattern: word }, server);
+                    self.give(group, Origin::Capture { directive, pattern: word }, block);
                 }
             }
         }
     }
 
-    fn give(&mut self, variable: &[u8], origin: Origin<'a>, server: Option<usize>) {
+    fn give(&mut self, variable: &[u8], origin: Origin<'a>, block: Block<'_>) {
         let name = variable.strip_prefix(b"$").unwrap_or(variable);
         let given = self.0.entry(name.to_ascii_lowercase()).or_default();
         given.all.push(origin);
         match origin {
-            Origin::Set { value, .. } => given.sets.entry(server).or_default().push(value),
+            Origin::Set { value, .. } => {
+                let scope = Scope::of(block);
+                given.sets.entry(scope.server).or_default().push(value);
+                if let Some(location) = scope.location {
+                    let sets = given.in_locations.entry(location).or_default();
+                    sets.values.push(value);
+                    sets.always |= location == block.at;
+                }
+            }
             _ => given.elsewhere.push(origin),
         }
     }
@@ -188,17 +219,6 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// The variables that directives give values, by name in lower case, each with the first that does.
-    pub fn given(&self) -> impl Iterator<Item = (&[u8], &Directive)> {
-        self.variables.0.iter().filter_map(|(name, origins)| match origins.all.first()? {
-            Origin::Builtin(_) => None,
-            Origin::Map { directive, .. }
-            | Origin::Set { directive, .. }
-            | Origin::Capture { directive, .. }
-            | Origin::Other(directive) => Some((&name[..], *directive)),
-        })
-    }
-
     /// The rows of a `map`: key and value. Parameters such as `hostnames` and `volatile` are left out.
     pub fn rows(&self, map: &'a Directive) -> impl Iterator<Item = (&'a Word, &'a Word)> {
         let rows = self.tree.items(Some(map.id)).filter(|row| !row.is("include"));
@@ -215,17 +235,16 @@ impl<'a> Site<'a> {
     /// Everything that a text may look like in this block: as [`Site::possible`], with [`ANYTHING`] where nobody
     /// knows what stands there.
     pub fn outlines(&self, block: Block<'_>, text: &[u8]) -> BTreeSet<BString> {
-        let server = block.server().map(|server| server.at);
-        self.outlines_within(server, text, DEEPEST)
+        self.outlines_within(Scope::of(block), text, DEEPEST)
     }
 
-    fn outlines_within(&self, server: Option<usize>, text: &[u8], depth: usize) -> BTreeSet<BString> {
+    fn outlines_within(&self, scope: Scope, text: &[u8], depth: usize) -> BTreeSet<BString> {
         let mut all = BTreeSet::from([BString::default()]);
         for piece in pieces(text) {
             let next = match piece {
                 Piece::Text(text) => BTreeSet::from([BString::from(text)]),
                 Piece::Capture(_) => anything(),
-                Piece::Variable(name) if depth > 0 => self.variable(server, name, depth - 1),
+                Piece::Variable(name) if depth > 0 => self.variable(scope, name, depth - 1),
                 Piece::Variable(_) => anything(),
             };
             if all.len() * next.len() > MOST {
@@ -237,12 +256,17 @@ impl<'a> Site<'a> {
         all
     }
 
-    fn variable(&self, server: Option<usize>, name: &[u8], depth: usize) -> BTreeSet<BString> {
+    fn variable(&self, scope: Scope, name: &[u8], depth: usize) -> BTreeSet<BString> {
         let name = name.to_ascii_lowercase();
         let Some(given) = self.variables.0.get(&name) else { return builtin(&name) };
         let mut all = BTreeSet::new();
-        for value in given.sets.get(&server).into_iter().flatten() {
-            all.extend(self.outlines_within(server, &value.value, depth));
+        let here = scope.location.and_then(|location| given.in_locations.get(&location));
+        let sets = match here.filter(|sets| sets.always) {
+            Some(sets) => Some(&sets.values),
+            None => given.sets.get(&scope.server),
+        };
+        for value in sets.into_iter().flatten() {
+            all.extend(self.outlines_within(scope, &value.value, depth));
         }
         for origin in &given.elsewhere {
             match origin {
@@ -252,7 +276,7 @@ impl<'a> Site<'a> {
                         all.insert(BString::default());
                     }
                     for (_, value) in rows {
-                        all.extend(self.outlines_within(server, &value.value, depth));
+                        all.extend(self.outlines_within(scope, &value.value, depth));
                     }
                 }
                 _ => all.extend(anything()),
