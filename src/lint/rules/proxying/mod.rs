@@ -1,13 +1,17 @@
 //! Where requests go, and with what.
 
 mod destination;
+mod duplicate_proxy_header;
 mod places;
+mod proxy_headers_lost;
+mod proxy_host_missing;
 mod proxy_pass_normalized;
 mod proxy_pass_slash_extra;
 mod proxy_pass_slash_missing;
 mod proxy_pass_variable_no_resolver;
 mod proxy_pass_variable_uri;
 mod proxy_static_dns;
+mod proxy_xff_missing;
 mod replaced;
 mod subrequests;
 
@@ -19,5 +23,9 @@ pub const RULES: &[&Rule] = &[
     &proxy_pass_normalized::RULE,
     &proxy_pass_variable_no_resolver::RULE,
     &proxy_pass_variable_uri::RULE,
+    &proxy_headers_lost::RULE,
+    &proxy_host_missing::RULE,
+    &proxy_xff_missing::RULE,
     &proxy_static_dns::RULE,
+    &duplicate_proxy_header::RULE,
 ];
