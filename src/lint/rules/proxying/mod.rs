@@ -10,10 +10,13 @@ mod proxy_pass_slash_extra;
 mod proxy_pass_slash_missing;
 mod proxy_pass_variable_no_resolver;
 mod proxy_pass_variable_uri;
+mod proxy_settings_without_proxy_pass;
 mod proxy_static_dns;
 mod proxy_xff_missing;
 mod replaced;
 mod subrequests;
+mod try_files_with_proxy;
+mod unreachable_handler;
 
 use crate::lint::Rule;
 
@@ -27,5 +30,8 @@ pub const RULES: &[&Rule] = &[
     &proxy_host_missing::RULE,
     &proxy_xff_missing::RULE,
     &proxy_static_dns::RULE,
+    &proxy_settings_without_proxy_pass::RULE,
+    &unreachable_handler::RULE,
     &duplicate_proxy_header::RULE,
+    &try_files_with_proxy::RULE,
 ];
