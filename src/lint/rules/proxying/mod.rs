@@ -17,6 +17,9 @@ mod replaced;
 mod subrequests;
 mod try_files_with_proxy;
 mod unreachable_handler;
+mod upstream_keepalive_ineffective;
+mod upstream_tls_no_sni;
+mod upstream_tls_unverified;
 
 use crate::lint::Rule;
 
@@ -32,6 +35,9 @@ pub const RULES: &[&Rule] = &[
     &proxy_static_dns::RULE,
     &proxy_settings_without_proxy_pass::RULE,
     &unreachable_handler::RULE,
+    &upstream_keepalive_ineffective::RULE,
     &duplicate_proxy_header::RULE,
     &try_files_with_proxy::RULE,
+    &upstream_tls_unverified::RULE,
+    &upstream_tls_no_sni::RULE,
 ];
