@@ -11,7 +11,7 @@ use crate::lint::{Profile, Selection, Version};
 const FILE: &str = "wsproxy.toml";
 
 /// The flags that choose rules.
-#[derive(clap::Args, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 pub struct Chosen {
     /// Ask the rules of a profile as well: pedantic, security or compat; several with commas
     #[arg(long = "profile", value_name = "PROFILE", value_delimiter = ',')]

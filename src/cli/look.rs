@@ -10,7 +10,7 @@ use crate::directive::fragment::{Whereabouts, whereabouts};
 use crate::directive::{Catalogue, Context};
 use crate::features::{Options, checked};
 use crate::lint::{self, Selection};
-use crate::model;
+use crate::model::{self, Model};
 use crate::source::{Disk, Files};
 use crate::syntax::{Reader, Tree, understand};
 
@@ -37,6 +37,12 @@ impl Look {
     /// Reads one text and all that it includes, and says everything there is to say: first what nginx
     /// refuses and warns of, then what rules find, each in file order.
     pub fn at(&self, input: &Input, files: &dyn Files) -> (Tree, Vec<Diagnostic>) {
+        let seen = self.see(input, files);
+        (seen.tree, seen.found)
+    }
+
+    /// The same, with what was made of the text.
+    pub fn see(&self, input: &Input, files: &dyn Files) -> Seen {
         let place = match self.context {
             Some(Context::MAIN) => Whereabouts::WHOLE,
             Some(context) => Whereabouts::part(context),
@@ -63,8 +69,16 @@ impl Look {
         found.iter_mut().for_each(|one| weigh(one, self.strict, place.fragment));
         found.sort_by_key(|one| (one.span().file, one.span().start));
         found.extend(rules);
-        (tree, found)
+        Seen { tree, model, options, found }
     }
+}
+
+/// A configuration, or a part of one, and everything there is to say about it.
+pub struct Seen {
+    pub tree: Tree,
+    pub model: Model,
+    pub options: Options,
+    pub found: Vec<Diagnostic>,
 }
 
 /// A text to look at.

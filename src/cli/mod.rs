@@ -7,6 +7,7 @@ mod diff;
 pub mod dump;
 mod fmt;
 mod look;
+mod lsp;
 mod names;
 mod replace;
 mod route;
@@ -59,6 +60,8 @@ enum Command {
     Explain(rules::Explain),
     /// Gives files one layout: indentation, a directive a line; words and comments stay as they are
     Fmt(fmt::Fmt),
+    /// Tells editors what check finds while somebody types, and helps to write (language server, LSP)
+    Lsp(lsp::Lsp),
     /// Tells which server, location and peer a request would get, and why, without sending anything
     Route(route::Route),
     /// Lists the rules that check asks
@@ -143,6 +146,7 @@ pub fn run() -> ExitCode {
         (Some(Command::Dump(dump)), _) => dump.run(),
         (Some(Command::Explain(explain)), _) => explain.run(),
         (Some(Command::Fmt(fmt)), _) => fmt.run(),
+        (Some(Command::Lsp(lsp)), _) => lsp.run(),
         (Some(Command::Route(route)), _) => route.run(),
         (Some(Command::Rules(rules)), _) => rules.run(),
         (Some(Command::Token(token)), _) => token.run(),

@@ -8,10 +8,11 @@
 //! directives mean. `words` cuts the text, `statements` finds where one ends (with `semicolons` and
 //! `quotes` where it does not), `blocks` pairs the braces (with `repair` where they do not pair),
 //! `include` puts it all into the tree. `doubts` reads again what makes no sense, `explain` leaves
-//! out what follows from a mistake told already.
+//! out what follows from a mistake told already. `cursor` looks at a text that is being written.
 
 mod blocks;
 mod comments;
+mod cursor;
 mod doubts;
 mod explain;
 mod include;
@@ -31,6 +32,7 @@ use crate::source::{Sources, Span};
 
 pub use blocks::MAX_DEPTH;
 pub use comments::{Note, note};
+pub use cursor::{Cursor, cursor};
 pub use doubts::understand;
 pub use include::{MAX_BYTES, MAX_INCLUDES, Reader, load, load_text};
 pub use statements::{BUFFER, BYTE_ORDER_MARK, MAX_MISTAKES};
@@ -175,6 +177,11 @@ impl Hints for NoHints {
 impl Tree {
     pub fn get(&self, id: NodeId) -> &Directive {
         &self.nodes[id.0 as usize]
+    }
+
+    /// Every directive, each behind the block it stands in.
+    pub fn all(&self) -> impl Iterator<Item = &Directive> {
+        self.nodes.iter()
     }
 
     /// The directives of the outermost level as written: an `include` is one directive.

@@ -62,6 +62,8 @@ const DOORS: &[(&str, &str)] = &[
     ("tokio_tungstenite", "hub/"),
     ("pcre2", "request/pattern.rs"),
     ("clap", "cli/"),
+    ("lsp_server", "cli/lsp/"),
+    ("lsp_types", "cli/lsp/"),
     ("similar", "cli/diff.rs"),
     ("socket2", "net/"),
     ("nix", "net/handover.rs"),

@@ -13,6 +13,8 @@ mod ci;
 mod command_line;
 mod counting;
 mod differential;
+mod editor;
+mod editor_messages;
 mod fmt;
 mod handshakes;
 mod health;

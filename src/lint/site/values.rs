@@ -219,6 +219,17 @@ impl<'a> Site<'a> {
         }
     }
 
+    /// The variables that directives give values, by name in lower case, each with the first that does.
+    pub fn given(&self) -> impl Iterator<Item = (&[u8], &Directive)> {
+        self.variables.0.iter().filter_map(|(name, origins)| match origins.all.first()? {
+            Origin::Builtin(_) => None,
+            Origin::Map { directive, .. }
+            | Origin::Set { directive, .. }
+            | Origin::Capture { directive, .. }
+            | Origin::Other(directive) => Some((&name[..], *directive)),
+        })
+    }
+
     /// The rows of a `map`: key and value. Parameters such as `hostnames` and `volatile` are left out.
     pub fn rows(&self, map: &'a Directive) -> impl Iterator<Item = (&'a Word, &'a Word)> {
         let rows = self.tree.items(Some(map.id)).filter(|row| !row.is("include"));
