@@ -7,17 +7,18 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anstream::stream::RawStream;
 use clap::ValueEnum;
 
 use crate::diagnostics::{Diagnostic, Names};
 use crate::directive::Context;
 use crate::features::NOT_SERVED;
 use crate::lint::Selection;
-use crate::source::Disk;
-use crate::syntax::Tree;
+use crate::source::{Disk, Overlay};
 
 use super::chosen::Chosen;
-use super::look::{Input, Look};
+use super::fix::{Fixing, Subject};
+use super::look::{Input, Look, STDIN};
 use accepted::Accepted;
 use report::Report;
 
@@ -47,6 +48,8 @@ pub struct Check {
     color: Color,
     #[command(flatten)]
     rules: Chosen,
+    #[command(flatten)]
+    fixing: Fixing,
     /// The directory relative names are looked for in; a whole file's own directory if not given
     #[arg(long, short, value_name = "DIRECTORY")]
     prefix: Option<PathBuf>,
@@ -102,22 +105,33 @@ impl Check {
             Ok(accepted) => accepted,
             Err(message) => return could_not(&message),
         };
-        let mut report = Report::new(self, &names);
-        let (mut blind, mut selections) = (false, Vec::new());
+        let mut blind = false;
+        let mut subjects = Vec::new();
         for file in &self.files {
-            match self.look_at(file) {
-                Ok((tree, found, selection)) => {
-                    selections.push(selection);
-                    let found = if self.verbose { found } else { self.without_not_served(found) };
-                    let (new, known) = accepted.part(found, &tree.sources);
-                    report.add(&new, known, &tree.sources);
-                }
+            match self.subject(file) {
+                Ok(subject) => subjects.push(subject),
                 Err(error) => {
                     blind = true;
                     eprintln!("wsproxy: {error}");
                 }
             }
         }
+        let mut texts = Overlay::new(&Disk);
+        if self.fixing.is_asked_for() {
+            let mended = self.fixing.mend(&subjects, &Disk);
+            if let Some(code) = self.fixing.finish(&subjects, &mended) {
+                return ExitCode::from(if blind { COULD_NOT_LOOK } else { code });
+            }
+            texts = mended.texts;
+        }
+        let mut report = Report::new(self, &names);
+        for Subject { input, look } in &subjects {
+            let (tree, found) = look.at(&input.within(&texts), &texts);
+            let found = if self.verbose { found } else { self.without_not_served(found) };
+            let (new, known) = accepted.part(found, &tree.sources);
+            report.add(&new, known, &tree.sources);
+        }
+        let selections: Vec<Selection> = subjects.into_iter().map(|subject| subject.look.rules).collect();
         match accepted.end(blind, &selections) {
             Ok(Some((finding, sources))) => report.add(&[finding], 0, &sources),
             Ok(None) => {}
@@ -148,7 +162,7 @@ impl Check {
         }
     }
 
-    fn look_at(&self, file: &Path) -> Result<(Tree, Vec<Diagnostic>, Selection), String> {
+    fn subject(&self, file: &Path) -> Result<Subject, String> {
         let input =
             Input::read(file).map_err(|error| format!("cannot read \"{}\": {error}", file.display()))?;
         let look = Look {
@@ -158,18 +172,20 @@ impl Check {
             resolve: true,
             rules: self.rules.selection(&input.directory)?,
         };
-        let (tree, found) = look.at(&input, &Disk);
-        Ok((tree, found, look.rules))
+        Ok(Subject { input, look })
+    }
+
+    /// Whether findings go to standard error: standard output has the mended text of standard input.
+    fn output_is_taken(&self) -> bool {
+        self.fixing.is_asked_for() && self.files.iter().any(|file| file == Path::new(STDIN))
     }
 
     fn is_coloured(&self) -> bool {
         match self.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => {
-                let choice = anstream::AutoStream::choice(&io::stdout());
-                io::stdout().is_terminal() && choice != anstream::ColorChoice::Never
-            }
+            Color::Auto if self.output_is_taken() => is_coloured(&io::stderr()),
+            Color::Auto => is_coloured(&io::stdout()),
         }
     }
 }
@@ -177,6 +193,10 @@ impl Check {
 fn could_not(message: &str) -> ExitCode {
     eprintln!("wsproxy: {message}");
     ExitCode::from(COULD_NOT_LOOK)
+}
+
+fn is_coloured(stream: &(impl RawStream + IsTerminal)) -> bool {
+    IsTerminal::is_terminal(stream) && anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never
 }
 
 /// One finding that names everything that is not served, in the place of one for each.

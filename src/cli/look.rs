@@ -11,12 +11,13 @@ use crate::directive::{Catalogue, Context};
 use crate::features::{Options, checked};
 use crate::lint::{self, Selection};
 use crate::model::{self, Model};
-use crate::source::{Disk, Files};
+use crate::source::{Disk, Files, Overlay};
 use crate::syntax::{Reader, Tree, understand};
 
 use super::names;
 
 /// How texts are looked at.
+#[derive(Clone)]
 pub struct Look {
     /// The directory relative names are looked for in; worked out if `None`.
     pub prefix: Option<PathBuf>,
@@ -30,8 +31,8 @@ pub struct Look {
 }
 
 /// Standard input's name as an argument, and what it is called in findings.
-const STDIN: &str = "-";
-const STDIN_NAME: &str = "<stdin>";
+pub const STDIN: &str = "-";
+pub const STDIN_NAME: &str = "<stdin>";
 
 impl Look {
     /// Reads one text and all that it includes, and says everything there is to say: first what nginx
@@ -43,16 +44,7 @@ impl Look {
 
     /// The same, with what was made of the text.
     pub fn see(&self, input: &Input, files: &dyn Files) -> Seen {
-        let place = match self.context {
-            Some(Context::MAIN) => Whereabouts::WHOLE,
-            Some(context) => Whereabouts::part(context),
-            None => input.whereabouts(),
-        };
-        let home = match &self.prefix {
-            Some(prefix) => prefix.clone(),
-            None if place.fragment => home(&input.directory),
-            None => input.directory.clone(),
-        };
+        let (place, home) = self.place(input);
         let options = Options {
             prefix: home.clone(),
             conf_prefix: home.clone(),
@@ -70,6 +62,21 @@ impl Look {
         found.sort_by_key(|one| (one.span().file, one.span().start));
         found.extend(rules);
         Seen { tree, model, options, found }
+    }
+
+    /// Where a text stands, and the directory its relative names are looked for in.
+    pub fn place(&self, input: &Input) -> (Whereabouts, PathBuf) {
+        let place = match self.context {
+            Some(Context::MAIN) => Whereabouts::WHOLE,
+            Some(context) => Whereabouts::part(context),
+            None => input.whereabouts(),
+        };
+        let home = match &self.prefix {
+            Some(prefix) => prefix.clone(),
+            None if place.fragment => home(&input.directory),
+            None => input.directory.clone(),
+        };
+        (place, home)
     }
 }
 
@@ -107,6 +114,13 @@ impl Input {
         let bytes = Disk.read(file)?;
         let directory = file.parent().map(Path::to_owned).unwrap_or_default();
         Ok(Input { name: file.to_string_lossy().into(), path: Some(file.to_owned()), bytes, directory })
+    }
+
+    /// The text as it stands in `texts`, if it has another one there.
+    pub fn within(&self, texts: &Overlay<'_>) -> Input {
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        let bytes = texts.get(path).unwrap_or(&self.bytes).to_vec();
+        Input { name: self.name.clone(), path: self.path.clone(), bytes, directory: self.directory.clone() }
     }
 
     /// Where the text stands, as far as it tells by itself, without what it includes.

@@ -5,6 +5,7 @@ mod chosen;
 mod config;
 mod diff;
 pub mod dump;
+mod fix;
 mod fmt;
 mod look;
 mod lsp;

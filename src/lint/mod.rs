@@ -9,19 +9,21 @@ mod aged;
 mod allow;
 pub mod choice;
 pub mod edit;
+mod included;
 pub mod mend;
 pub mod pages;
 mod rule;
 mod rules;
 pub mod site;
 
-use crate::diagnostics::{Diagnostic, Edit, Fix, RuleFacts, Severity};
+use crate::diagnostics::{Diagnostic, RuleFacts, Severity};
 use crate::features::Options;
 use crate::model::Model;
 use crate::syntax::Tree;
 
 pub use aged::aged;
 use allow::Allows;
+use included::Included;
 pub use rule::{Examples, Group, Level, Mend, Profile, Rule, Selection, Version};
 pub use rules::RULES;
 use site::Site;
@@ -74,6 +76,7 @@ pub fn findings(
 ) -> Vec<Diagnostic> {
     let site = Site::new(tree, model, options, mistakes, selection.target);
     let muddled = site.muddled(mistakes);
+    let included = Included::of(&tree.sources);
     let mut allows = Allows::of(tree);
     let mut all = Vec::new();
     for rule in RULES.iter().copied() {
@@ -85,8 +88,8 @@ pub fn findings(
         (rule.check)(rule, &site, &mut found);
         found.retain(|finding| !muddled.has(finding.span()));
         allows.silence(rule, &mut found);
-        let mut found = once(tree, found);
-        found.iter_mut().filter_map(|finding| finding.fix.as_mut()).for_each(|fix| beware(tree, fix));
+        included.beware(&mut found);
+        let mut found = included.once(found);
         if let Some(first) = found.first_mut() {
             first.notes.push(rule.why.to_owned());
         }
@@ -99,23 +102,4 @@ pub fn findings(
     all.extend(allows.told(selection, complete));
     all.sort_by_key(|finding| (finding.span().file, finding.span().start));
     all
-}
-
-/// Leaves one of the findings that say the same of the same words: a file may be included many times.
-fn once(tree: &Tree, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut seen = std::collections::HashSet::new();
-    let name = |finding: &Diagnostic| tree.sources.get(finding.span().file).name.clone();
-    let key = |finding: &Diagnostic| (name(finding), finding.span().start, finding.message.clone());
-    found.into_iter().filter(|finding| seen.insert(key(finding))).collect()
-}
-
-/// What mends one place may do harm in others that include the same file.
-fn beware(tree: &Tree, fix: &mut Fix) {
-    let times = |edit: &Edit| {
-        let path = &tree.sources.get(edit.span.file).name;
-        tree.sources.iter().filter(|(_, source)| source.name == *path).count()
-    };
-    if fix.edits.iter().any(|edit| times(edit) > 1) {
-        fix.safe = false;
-    }
 }

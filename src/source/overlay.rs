@@ -34,11 +34,6 @@ impl<'a> Overlay<'a> {
         }
         self.texts.get(&self.under.identity(path)).map(|text| &text[..])
     }
-
-    /// The files that have another text, and that text.
-    pub fn texts(&self) -> impl Iterator<Item = (&Path, &[u8])> {
-        self.texts.iter().map(|(path, text)| (&**path, &text[..]))
-    }
 }
 
 impl Files for Overlay<'_> {

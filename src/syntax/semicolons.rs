@@ -51,13 +51,13 @@ impl Cutter<'_> {
         let found = Diagnostic::warning("swallowed-directive", self.span(last..last), message)
             .here("is a \";\" missing here?")
             .also(self.span(swallowed.start..swallowed.end), "this looks like a directive of its own")
-            .fix(self.end_here(last));
+            .fix(self.end_here(last, false));
         self.mistakes.push(found);
     }
 
-    fn end_here(&self, at: u32) -> Fix {
+    fn end_here(&self, at: u32, safe: bool) -> Fix {
         let edits = vec![Edit { span: self.span(at..at), text: ";".into() }];
-        Fix { title: "end the directive".into(), safe: false, edits }
+        Fix { title: "end the directive".into(), safe, edits }
     }
 
     /// Takes away the words of the last of several directives.
@@ -112,6 +112,8 @@ impl Cutter<'_> {
         let words = self.done.words.split_off(self.first_word);
         let directives = words.chunk_by(|_, word| !self.starts_directive(words[0], *word));
         let ended: Vec<Vec<Token>> = directives.map(<[Token]>::to_vec).collect();
+        // Where the text breaks off, more than a `;` may be missing.
+        let goes_on = found.is_some();
         for words in ended {
             let last = words[words.len() - 1].end;
             let name = words::meaning(self.written(words[0]), None);
@@ -119,7 +121,7 @@ impl Cutter<'_> {
             let message = found.clone().unwrap_or_else(|| self.end_of_text());
             let missing = Diagnostic::error("missing-semicolon", self.span(last..last), message)
                 .here(format!("a \";\" is missing behind the last argument of \"{name}\""))
-                .fix(self.end_here(last));
+                .fix(self.end_here(last, goes_on));
             self.mistakes.push(missing);
             self.end(What::Simple, last..last);
         }

@@ -36,7 +36,7 @@ pub fn mended(path: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     assert!(mended.left_out.is_empty(), "{place}: fixes that cannot be made: {:#?}", mended.left_out);
     let left = mended.seen[0].found.iter().find(|one| one.code == rule.name && one.fix.is_some());
     assert!(left.is_none(), "{place}: found again when it is mended: {left:#?}");
-    mended.texts.texts().map(|(file, text)| (file.to_owned(), text.to_owned())).collect()
+    mended.changes.into_iter().map(|changed| (changed.file, changed.after)).collect()
 }
 
 /// What is found in a file: what nginx says, and what this rule and no other does.

@@ -15,6 +15,7 @@ mod counting;
 mod differential;
 mod editor;
 mod editor_messages;
+mod fixing;
 mod fmt;
 mod handshakes;
 mod health;

@@ -13,6 +13,7 @@ use super::{Check, Format};
 pub struct Report {
     pub summary: Summary,
     form: Box<dyn Form>,
+    to: Box<dyn Write>,
 }
 
 impl Report {
@@ -30,7 +31,9 @@ impl Report {
             Format::Gitlab => Box::new(gitlab::CodeQuality::new(names)),
             Format::Checkstyle => Box::new(checkstyle::Document::new(names)),
         };
-        Report { summary: Summary::default(), form }
+        let to: Box<dyn Write> =
+            if asked.output_is_taken() { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
+        Report { summary: Summary::default(), form, to }
     }
 
     /// Adds the findings of one configuration, and the number of those that a baseline accepts.
@@ -40,11 +43,10 @@ impl Report {
         self.form.add(found, sources);
     }
 
-    pub fn print(self) -> io::Result<()> {
+    pub fn print(mut self) -> io::Result<()> {
         let printed = self.form.render(&self.summary);
-        let mut out = io::stdout().lock();
-        out.write_all(printed.as_bytes())?;
-        out.flush()
+        self.to.write_all(printed.as_bytes())?;
+        self.to.flush()
     }
 }
 

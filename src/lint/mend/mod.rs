@@ -9,12 +9,13 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::diagnostics::{Diagnostic, Fix};
-use crate::source::{Files, Overlay, Place, Sources};
+use crate::source::{Files, Overlay, Place, Sources, Text};
 
 use gather::{Candidate, gather};
 use settle::{Settling, State};
@@ -46,12 +47,22 @@ pub struct Mending<'a> {
 /// What came of it.
 pub struct Mended<'f> {
     pub texts: Overlay<'f>,
+    /// The texts that are not what they were, by file (see [`Files::identity`]).
+    pub changes: Vec<Changed>,
     /// What is said of each configuration now.
     pub seen: Vec<Rc<Seen>>,
     /// How many findings were mended.
     pub findings: usize,
     /// Fixes that were wanted and not made, each once.
     pub left_out: Vec<LeftOut>,
+}
+
+/// A text that was mended.
+#[derive(Debug)]
+pub struct Changed {
+    pub file: PathBuf,
+    pub before: Arc<Text>,
+    pub after: Vec<u8>,
 }
 
 /// A fix that was not made.
@@ -105,8 +116,8 @@ impl Mending<'_> {
         mut state: State<'f>,
         endless: &BTreeSet<&'static str>,
     ) -> Result<Mended<'f>, Vec<&'static str>> {
-        let mut findings = 0;
-        let mut most = None;
+        let (mut findings, mut most) = (0, None);
+        let mut before = BTreeMap::new();
         for round in 1.. {
             let mut gathered = gather(self, &state, endless);
             let mut settling = Settling::of(self, &state, &gathered.texts);
@@ -114,18 +125,29 @@ impl Mending<'_> {
             let Settling { made, now, left_out, .. } = settling;
             if made.is_empty() {
                 gathered.left_out.extend(left_out);
+                let (changes, left_out) = (changes(before, &state.texts), once(gathered.left_out));
                 let State { texts, seen } = state;
-                return Ok(Mended { texts, seen, findings, left_out: once(gathered.left_out) });
+                return Ok(Mended { texts, changes, seen, findings, left_out });
             }
             findings += count(made.iter().copied());
             let most = *most.get_or_insert_with(|| SPARE + GROWTH * count(&gathered.candidates));
             if round == ROUNDS || findings > most {
                 return Err(made.iter().map(|made| made.about.code).collect());
             }
+            for file in made.iter().flat_map(|made| made.change.files()) {
+                before.entry(file.to_owned()).or_insert_with(|| gathered.texts[file].clone());
+            }
             state = now;
         }
         unreachable!("there are no more than {ROUNDS} rounds")
     }
+}
+
+/// What became of texts that fixes were made to.
+fn changes(before: BTreeMap<PathBuf, Arc<Text>>, texts: &Overlay<'_>) -> Vec<Changed> {
+    let after = |file: &Path| texts.get(file).map(<[u8]>::to_vec).unwrap_or_default();
+    let changes = before.into_iter().map(|(file, before)| Changed { after: after(&file), file, before });
+    changes.filter(|changed| changed.after != changed.before.bytes).collect()
 }
 
 /// How many findings these mend.

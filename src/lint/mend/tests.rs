@@ -25,13 +25,13 @@ fn look(words: &[Word], files: &Overlay<'_>, main: &str) -> Seen {
                 end: (start + word.len()) as u32,
             })
         };
-        found.extend(places("broken").map(|span| Diagnostic::error("broken", span, "this is broken")));
+        found.extend(places("broken").map(|span| Diagnostic::error("unexpected", span, "this is broken")));
         for (from, to) in words {
             found.extend(places(from).map(|span| {
                 let edits =
                     vec![Edit { span, text: to.replace("FILE", &format!("{:?}", source.included_from)) }];
                 let fix = Fix { title: format!("write {to}"), safe: true, edits };
-                Diagnostic::warning("word", span, format!("{from} is not {to}")).fix(fix)
+                Diagnostic::warning("deprecated", span, format!("{from} is not {to}")).fix(fix)
             }));
         }
     }
@@ -117,7 +117,7 @@ fn configurations_that_share_a_file_are_mended_together() {
             let four = seen.sources.iter().find(|(_, source)| source.text.bytes.ends_with(b"four;"));
             if let Some((file, _)) = four.filter(|_| at == 1) {
                 let span = Span { file, start: 0, end: 0 };
-                seen.found.push(Diagnostic::error("broken", span, "four"));
+                seen.found.push(Diagnostic::error("unexpected", span, "four"));
             }
             seen
         },
