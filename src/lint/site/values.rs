@@ -246,16 +246,22 @@ impl<'a> Site<'a> {
     /// Everything that a text may look like in this block: as [`Site::possible`], with [`ANYTHING`] where nobody
     /// knows what stands there.
     pub fn outlines(&self, block: Block<'_>, text: &[u8]) -> BTreeSet<BString> {
-        self.outlines_within(Scope::of(block), text, DEEPEST)
+        self.outlines_within(Scope::of(block), text, DEEPEST, &mut HashMap::new())
     }
 
-    fn outlines_within(&self, scope: Scope, text: &[u8], depth: usize) -> BTreeSet<BString> {
+    fn outlines_within(
+        &self,
+        scope: Scope,
+        text: &[u8],
+        depth: usize,
+        known: &mut Outlines,
+    ) -> BTreeSet<BString> {
         let mut all = BTreeSet::from([BString::default()]);
         for piece in pieces(text) {
             let next = match piece {
                 Piece::Text(text) => BTreeSet::from([BString::from(text)]),
                 Piece::Capture(_) => anything(),
-                Piece::Variable(name) if depth > 0 => self.variable(scope, name, depth - 1),
+                Piece::Variable(name) if depth > 0 => self.variable(scope, name, depth - 1, known),
                 Piece::Variable(_) => anything(),
             };
             if all.len() * next.len() > MOST {
@@ -267,9 +273,14 @@ impl<'a> Site<'a> {
         all
     }
 
-    fn variable(&self, scope: Scope, name: &[u8], depth: usize) -> BTreeSet<BString> {
+    /// Each variable is looked into once: one that leads back to itself may be anything.
+    fn variable(&self, scope: Scope, name: &[u8], depth: usize, known: &mut Outlines) -> BTreeSet<BString> {
         let name = name.to_ascii_lowercase();
         let Some(given) = self.variables.0.get(&name) else { return builtin(&name) };
+        if let Some(known) = known.get(&name) {
+            return known.clone();
+        }
+        known.insert(name.clone(), anything());
         let mut all = BTreeSet::new();
         let here = scope.location.and_then(|location| given.in_locations.get(&location));
         let sets = match here.filter(|sets| sets.always) {
@@ -277,7 +288,7 @@ impl<'a> Site<'a> {
             None => given.sets.get(&scope.server),
         };
         for value in sets.into_iter().flatten() {
-            all.extend(self.outlines_within(scope, &value.value, depth));
+            all.extend(self.outlines_within(scope, &value.value, depth, known));
         }
         for origin in &given.elsewhere {
             match origin {
@@ -287,15 +298,20 @@ impl<'a> Site<'a> {
                         all.insert(BString::default());
                     }
                     for (_, value) in rows {
-                        all.extend(self.outlines_within(scope, &value.value, depth));
+                        all.extend(self.outlines_within(scope, &value.value, depth, known));
                     }
                 }
                 _ => all.extend(anything()),
             }
         }
-        if all.is_empty() || all.len() > MOST { anything() } else { all }
+        let all = if all.is_empty() || all.len() > MOST { anything() } else { all };
+        known.insert(name, all.clone());
+        all
     }
 }
+
+/// What is known of variables already, by their names in lower case.
+type Outlines = HashMap<Vec<u8>, BTreeSet<BString>>;
 
 /// Stands in [`Site::outlines`] for what may be any text. No value of a configuration has it.
 pub const ANYTHING: u8 = 0;
