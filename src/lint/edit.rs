@@ -1,26 +1,31 @@
 //! Edits that keep a file's manners: its indent, its line ends, its comments where they are.
 
+use bstr::ByteSlice;
+
 use crate::diagnostics::Edit;
 use crate::source::{Sources, Span};
 use crate::syntax::{Body, Directive, Tree, Word};
 
-/// Puts a line before a directive.
+/// Puts a line, or several, before a directive.
 pub fn before(tree: &Tree, directive: &Directive, line: &str) -> Edit {
     let place = Span { end: directive.span.start, ..directive.span };
     let text = match indent(&tree.sources, place) {
-        Some(indent) => format!("{line}{}{indent}", line_end(&tree.sources, place)),
-        None => format!("{line} "),
+        Some(indent) => {
+            let end = line_end(&tree.sources, place);
+            format!("{}{end}{indent}", indented(line, end, &indent))
+        }
+        None => format!("{} ", joined(line)),
     };
     Edit { span: place, text }
 }
 
-/// Puts a line behind a directive, and behind the comment that ends its line.
+/// Puts a line, or several, behind a directive, and behind the comment that ends its line.
 pub fn after(tree: &Tree, directive: &Directive, line: &str) -> Edit {
     let indent = indent(&tree.sources, Span { end: directive.span.start, ..directive.span });
     behind(&tree.sources, directive.span.after(), indent.as_deref(), line)
 }
 
-/// Puts a line in a block, before all others; `None` if the directive has no block.
+/// Puts a line, or several, in a block, before all others; `None` if the directive has no block.
 pub fn first_in(tree: &Tree, block: &Directive, line: &str) -> Option<Edit> {
     let Body::Block { open, .. } = &block.body else { return None };
     let own =
@@ -66,6 +71,13 @@ pub fn remove_argument(tree: &Tree, directive: &Directive, at: usize) -> Edit {
     Edit { span: Span { start, ..span }, text: String::new() }
 }
 
+/// A directive without a block, written anew: to be repeated elsewhere.
+pub fn line(directive: &Directive) -> String {
+    let words = [&directive.name].into_iter().chain(&directive.args);
+    let words: Vec<String> = words.map(|word| quoted(&word.value.to_str_lossy())).collect();
+    format!("{};", words.join(" "))
+}
+
 /// A word as it has to be written.
 pub fn quoted(text: &str) -> String {
     let is_plain = |c: char| !c.is_whitespace() && !matches!(c, ';' | '{' | '}' | '"' | '\'' | '\\' | '#');
@@ -90,11 +102,22 @@ fn behind(sources: &Sources, place: Span, indent: Option<&str>, line: &str) -> E
         Some(indent) if tail.is_empty() || tail.starts_with(b"#") => {
             let length = rest[..end].trim_ascii_end().len() as u32;
             let at = place.end + length;
-            let text = format!("{}{indent}{line}", line_end(sources, place));
+            let end = line_end(sources, place);
+            let text = format!("{end}{indent}{}", indented(line, end, indent));
             Edit { span: Span { start: at, end: at, ..place }, text }
         }
-        _ => Edit { span: place, text: format!(" {line}") },
+        _ => Edit { span: place, text: format!(" {}", joined(line)) },
     }
+}
+
+/// Lines as they stand below each other in a file.
+fn indented(lines: &str, end: &str, indent: &str) -> String {
+    lines.replace('\n', &format!("{end}{indent}"))
+}
+
+/// Lines as they stand on one.
+fn joined(lines: &str) -> String {
+    lines.split('\n').map(str::trim_start).collect::<Vec<&str>>().join(" ")
 }
 
 /// What stands before a place on its line, if that is white space.
@@ -156,6 +179,8 @@ mod tests {
         assert_eq!(made(&all, before(&all, a, "c;")), "http {\r\n\tc;\r\n\ta 1; # why\r\n\tb;\r\n}\r\n");
         let first = made(&all, first_in(&all, http, "c;").unwrap());
         assert_eq!(first, "http {\r\n\tc;\r\n\ta 1; # why\r\n\tb;\r\n}\r\n");
+        let several = made(&all, after(&all, a, "c {\n\td;\n}"));
+        assert_eq!(several, "http {\r\n\ta 1; # why\r\n\tc {\r\n\t\td;\r\n\t}\r\n\tb;\r\n}\r\n");
         let b = all.items(Some(http.id)).nth(1).unwrap();
         assert_eq!(made(&all, remove(&all, b)), "http {\r\n\ta 1; # why\r\n}\r\n");
         assert_eq!(made(&all, remove(&all, a)), "http {\r\n\t # why\r\n\tb;\r\n}\r\n");
@@ -168,6 +193,7 @@ mod tests {
         let a = all.items(Some(http.id)).next().unwrap();
         assert_eq!(made(&all, after(&all, a, "c;")), "http { a 1; c; b; }");
         assert_eq!(made(&all, before(&all, a, "c;")), "http { c; a 1; b; }");
+        assert_eq!(made(&all, before(&all, a, "c {\n    d;\n}")), "http { c { d; } a 1; b; }");
         assert_eq!(made(&all, first_in(&all, http, "c;").unwrap()), "http { c; a 1; b; }");
         assert_eq!(made(&all, remove(&all, a)), "http {  b; }");
     }

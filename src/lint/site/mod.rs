@@ -1,15 +1,19 @@
 //! A configuration as rules look at it: every block with what is in effect in it.
 //!
 //! [`Site`] has the blocks, a [`Block`] what stands in it and what it inherits; `listens` says which servers share an
-//! address, `values` what variables may come to, `proxied` what goes to upstreams.
+//! address, `values` what variables may come to, `proxied` what goes to upstreams, `handshakes` what becomes of a
+//! WebSocket's there, `routes` who answers a path.
 
 mod block;
+mod handshakes;
 mod listens;
 mod muddle;
 mod proxied;
+mod routes;
 mod values;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
 use crate::diagnostics::Diagnostic;
 use crate::directive::{Context, catalogue};
@@ -20,9 +24,11 @@ use crate::syntax::{Directive, NodeId, Tree};
 use super::rule::Version;
 
 pub use block::{Block, LocationName, Modifier};
+pub use handshakes::{Handshake, ONE_ONE_BY_DEFAULT, Way, has_upgrade};
 pub use listens::{Address, Addresses, Listen};
 pub use muddle::Muddled;
 pub use proxied::{Headers, Pass};
+pub use routes::Patterns;
 pub use values::{ANYTHING, Origin, Piece, named_groups, pieces};
 
 /// A configuration, resolved for rules.
@@ -45,6 +51,8 @@ pub struct Site<'a> {
     variables: values::Givers<'a>,
     /// Blocks into which something is included that cannot be read.
     unseen: HashSet<usize>,
+    /// Made when it is first asked for.
+    handshakes: OnceLock<Vec<handshakes::Kept>>,
 }
 
 /// A block of directives.
@@ -78,6 +86,7 @@ impl<'a> Site<'a> {
             upstreams: HashMap::new(),
             variables: values::Givers::default(),
             unseen: HashSet::new(),
+            handshakes: OnceLock::new(),
         };
         let mut next = 0;
         while next < site.blocks.len() {

@@ -95,22 +95,17 @@ impl<'a> Pass<'a> {
     pub fn upstream(&self) -> Option<Block<'a>> {
         self.block.site.upstream(self.authority())
     }
-
-    /// Whether the lines in effect make a WebSocket of a handshake: the client's Upgrade goes on, and Connection may
-    /// say so. Whether HTTP is spoken in a version that can is another question.
-    pub fn carries_websockets(&self) -> bool {
-        let headers = self.block.headers();
-        let upgrade = headers
-            .get("Upgrade")
-            .is_some_and(|line| line.args.get(1).is_some_and(|value| !value.value.is_empty()));
-        upgrade && headers.get("Connection").is_some_and(|line| may_upgrade(self.block, line))
-    }
 }
 
 impl<'a> Headers<'a> {
     /// The line that sets a field, of any case: the last, if there are several.
     pub fn get(&self, field: &str) -> Option<&'a Directive> {
         self.all(field).last()
+    }
+
+    /// Whether any line sets a field.
+    pub fn has(&self, field: &str) -> bool {
+        self.get(field).is_some()
     }
 
     /// Every line that sets a field.
@@ -130,12 +125,4 @@ pub(super) fn upstreams(blocks: &[Held<'_>]) -> HashMap<Vec<u8>, usize> {
     };
     let named = blocks.iter().enumerate().filter_map(|(at, block)| Some((name(block)?, at)));
     named.rev().collect()
-}
-
-/// Whether the value of a Connection line may have the token `upgrade`. What may be anything may.
-pub fn may_upgrade(block: Block<'_>, line: &Directive) -> bool {
-    let Some(value) = line.args.get(1) else { return false };
-    let has_token =
-        |value: &[u8]| value.split_str(",").any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
-    block.site.possible(block, &value.value).is_none_or(|all| all.iter().any(|value| has_token(value)))
 }
