@@ -34,6 +34,7 @@ mod retries;
 mod route;
 mod rules;
 mod rules_beside_nginx_px;
+mod rules_beside_nginx_ws;
 mod signals;
 mod soak;
 mod starting;
