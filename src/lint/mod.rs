@@ -12,6 +12,7 @@ pub mod edit;
 mod included;
 pub mod mend;
 pub mod pages;
+pub mod regex;
 mod rule;
 mod rules;
 pub mod site;

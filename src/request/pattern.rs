@@ -47,6 +47,23 @@ impl Pattern {
         self.regex.is_match(subject).unwrap_or(false)
     }
 
+    /// How many groups it has, named or not.
+    pub fn groups(&self) -> usize {
+        self.groups - 1
+    }
+
+    /// What a group takes of `subject`, where the pattern matches and the group takes part.
+    pub fn group<'s>(&self, subject: &'s [u8], group: usize) -> Option<&'s [u8]> {
+        let mut locations = self.regex.capture_locations();
+        self.regex.captures_read(&mut locations, subject).ok()??;
+        locations.get(group).map(|(start, end)| &subject[start..end])
+    }
+
+    /// Whether PCRE2 gives up on `subject`, which costs it more steps than it is allowed.
+    pub fn gives_up(&self, subject: &[u8]) -> bool {
+        self.regex.is_match(subject).is_err()
+    }
+
     /// As [`Pattern::matches`], but where it does not match, the numbers of an earlier match are
     /// forgotten: so `if` and `rewrite` do in nginx (`ngx_http_script_regex_start_code`).
     pub fn matches_anew(&self, request: &Request, subject: &[u8]) -> bool {

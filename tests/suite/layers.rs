@@ -61,6 +61,7 @@ const DOORS: &[(&str, &str)] = &[
     ("httparse", "http1/"),
     ("tokio_tungstenite", "hub/"),
     ("pcre2", "request/pattern.rs"),
+    ("regex_syntax", "lint/regex/"),
     ("clap", "cli/"),
     ("lsp_server", "cli/lsp/"),
     ("lsp_types", "cli/lsp/"),

@@ -5,6 +5,7 @@
 //! WebSocket's there, `routes` who answers a path.
 
 mod block;
+mod condition;
 mod handshakes;
 mod listens;
 mod muddle;
@@ -24,6 +25,7 @@ use crate::syntax::{Directive, NodeId, Tree};
 use super::rule::Version;
 
 pub use block::{Block, LocationName, Modifier};
+pub use condition::{Condition, Operator};
 pub use handshakes::{Handshake, ONE_ONE_BY_DEFAULT, Way, has_upgrade};
 pub use listens::{Address, Addresses, Listen};
 pub use muddle::Muddled;
