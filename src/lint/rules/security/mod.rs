@@ -4,16 +4,22 @@ mod access;
 mod add_header_content_type;
 mod add_header_lost;
 mod add_header_multiline;
+mod alias_traversal;
 mod allow_without_deny;
+mod error_log_off;
+mod filesystem_root;
 mod if_is_evil;
 mod map_without_default;
+mod resolver_external;
 mod return_bypasses_access;
 mod status_exposed;
 mod valid_referers_none;
+mod version_disclosure;
 
 use crate::lint::Rule;
 
 pub const RULES: &[&Rule] = &[
+    &alias_traversal::RULE,
     &add_header_lost::RULE,
     &add_header_multiline::RULE,
     &add_header_content_type::RULE,
@@ -22,5 +28,9 @@ pub const RULES: &[&Rule] = &[
     &return_bypasses_access::RULE,
     &if_is_evil::RULE,
     &map_without_default::RULE,
+    &error_log_off::RULE,
+    &resolver_external::RULE,
     &status_exposed::RULE,
+    &filesystem_root::RULE,
+    &version_disclosure::RULE,
 ];
