@@ -6,10 +6,15 @@ mod add_header_lost;
 mod add_header_multiline;
 mod alias_traversal;
 mod allow_without_deny;
+mod capture_missing;
 mod error_log_off;
 mod filesystem_root;
 mod if_is_evil;
 mod map_without_default;
+mod matched;
+mod origin_regex_loose;
+mod origins;
+mod regex_redos;
 mod resolver_external;
 mod return_bypasses_access;
 mod status_exposed;
@@ -23,14 +28,17 @@ pub const RULES: &[&Rule] = &[
     &add_header_lost::RULE,
     &add_header_multiline::RULE,
     &add_header_content_type::RULE,
+    &origin_regex_loose::RULE,
     &valid_referers_none::RULE,
     &allow_without_deny::RULE,
     &return_bypasses_access::RULE,
     &if_is_evil::RULE,
     &map_without_default::RULE,
+    &capture_missing::RULE,
     &error_log_off::RULE,
     &resolver_external::RULE,
     &status_exposed::RULE,
     &filesystem_root::RULE,
     &version_disclosure::RULE,
+    &regex_redos::RULE,
 ];
