@@ -33,6 +33,7 @@ mod resolver;
 mod retries;
 mod route;
 mod rules;
+mod rules_beside_nginx;
 mod rules_beside_nginx_px;
 mod rules_beside_nginx_ws;
 mod signals;

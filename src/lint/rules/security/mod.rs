@@ -7,16 +7,22 @@ mod add_header_multiline;
 mod alias_traversal;
 mod allow_without_deny;
 mod capture_missing;
+mod chosen;
 mod error_log_off;
 mod filesystem_root;
+mod host_header_untrusted;
+mod hosts;
 mod if_is_evil;
+mod line_breaks;
 mod map_without_default;
 mod matched;
 mod origin_regex_loose;
 mod origins;
 mod regex_redos;
 mod resolver_external;
+mod response_splitting;
 mod return_bypasses_access;
+mod ssrf;
 mod status_exposed;
 mod valid_referers_none;
 mod version_disclosure;
@@ -25,6 +31,9 @@ use crate::lint::Rule;
 
 pub const RULES: &[&Rule] = &[
     &alias_traversal::RULE,
+    &response_splitting::RULE,
+    &ssrf::RULE,
+    &host_header_untrusted::RULE,
     &add_header_lost::RULE,
     &add_header_multiline::RULE,
     &add_header_content_type::RULE,
