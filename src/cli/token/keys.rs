@@ -17,7 +17,7 @@ pub struct Keys {
     #[arg(long, value_name = "NAME", value_parser = reading::algorithm)]
     alg: Vec<Algorithm>,
     /// The name of the key, where there is one; its thumbprint if not given
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     kid: Option<String>,
     /// Where private.jwks.json and jwks.json are written; what is there stays
     #[arg(value_name = "FOLDER", default_value = ".")]
@@ -31,7 +31,7 @@ pub struct Jwks {
     #[arg(long, value_name = "FILE", required = true)]
     key: Vec<PathBuf>,
     /// The name of the key, where there is one; if not given its own, or its thumbprint
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     kid: Option<String>,
     /// The only algorithm that the keys are for
     #[arg(long, value_name = "NAME", value_parser = reading::algorithm)]

@@ -22,7 +22,7 @@ pub struct New {
     #[arg(long, value_name = "NAME", value_parser = reading::algorithm)]
     alg: Option<Algorithm>,
     /// Which key of a JWK Set; of another key, the kid that the token names
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", allow_hyphen_values = true)]
     kid: Option<String>,
     /// When it expires: 30s, 1h, -10s for one that has
     #[arg(long, value_name = "FROM NOW", value_parser = times::from_now, allow_hyphen_values = true)]
