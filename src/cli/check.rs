@@ -63,13 +63,17 @@ pub struct Check {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
+    /// For people, as in rustc
     Text,
+    /// Everything, for other programs
     Json,
+    /// For code scanning
     Sarif,
-    /// Commands of GitHub Actions
+    /// Annotations of GitHub Actions
     Github,
     /// Code Quality of GitLab
     Gitlab,
+    /// XML, for build servers
     Checkstyle,
 }
 

@@ -167,6 +167,8 @@ fn sarif_has_what_github_asks_for() {
         help.contains("```nginx\n") && help.contains("`# wsproxy: allow(ws-idle-timeout) why`"),
         "{help}"
     );
+    let typo = results(&log).iter().find(|one| one["ruleId"] == "unknown-directive").expect("a typo");
+    assert_eq!(typo["fixes"][0]["properties"]["safe"], false);
     let refused = results(&log).iter().find(|one| one["ruleId"] == "empty-upstream").expect("a refusal");
     assert_eq!(rule_of(&log, refused)["shortDescription"]["text"], "An upstream without servers.");
     let twice = results(&log).iter().find(|one| one["ruleId"] == "duplicate-directive").expect("a duplicate");

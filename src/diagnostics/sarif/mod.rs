@@ -12,7 +12,7 @@ use std::path::Path;
 
 use crate::diagnostics::fingerprint::{Fingerprint, Marks};
 use crate::diagnostics::form::{Form, words};
-use crate::diagnostics::{Diagnostic, Edit, Names, Position, Rules, Severity, Summary};
+use crate::diagnostics::{self, Diagnostic, Edit, Names, Position, Rules, Severity, Summary};
 use crate::source::{FileId, Sources, Span};
 
 use line_hash::line_hashes;
@@ -73,12 +73,12 @@ impl Log {
             }],
             related_locations: related.collect(),
             partial_fingerprints: known,
-            fixes: fixes.map(|fix| self.fix(&fix.title, &fix.edits, sources)).collect(),
+            fixes: fixes.map(|fix| self.fix(fix, sources)).collect(),
         }
     }
 
-    fn fix(&self, title: &str, edits: &[Edit], sources: &Sources) -> Fix {
-        let changes = edits.chunk_by(|one, other| one.span.file == other.span.file).map(|edits| {
+    fn fix(&self, fix: &diagnostics::Fix, sources: &Sources) -> Fix {
+        let changes = fix.edits.chunk_by(|one, other| one.span.file == other.span.file).map(|edits| {
             let replacement = |edit: &Edit| Replacement {
                 deleted_region: region(edit.span, sources),
                 inserted_content: Text { text: edit.text.clone() },
@@ -88,7 +88,11 @@ impl Log {
                 replacements: edits.iter().map(replacement).collect(),
             }
         });
-        Fix { description: Text { text: title.to_owned() }, artifact_changes: changes.collect() }
+        Fix {
+            description: Text { text: fix.title.clone() },
+            artifact_changes: changes.collect(),
+            properties: FixProperties { safe: fix.safe },
+        }
     }
 
     fn place(&self, span: Span, sources: &Sources) -> PhysicalLocation {

@@ -40,6 +40,8 @@ pub struct Rule {
     pub short_description: Text,
     pub full_description: Text,
     pub help: Help,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help_uri: Option<String>,
     pub default_configuration: Configuration,
     pub properties: RuleProperties,
 }
@@ -137,6 +139,14 @@ pub struct Region {
 pub struct Fix {
     pub description: Text,
     pub artifact_changes: Vec<ArtifactChange>,
+    pub properties: FixProperties,
+}
+
+/// What SARIF has no word for.
+#[derive(Serialize)]
+pub struct FixProperties {
+    /// Whether the meaning is sure to be the one that was wanted.
+    pub safe: bool,
 }
 
 #[derive(Serialize)]
