@@ -125,7 +125,8 @@ fn sarif_is_what_its_schema_says() {
     let (folder, name) = nasty();
     let mut all = examples();
     assert!(all.len() >= 5);
-    all.splice(0..0, ["--format".into(), "sarif".into()]);
+    let every_rule = ["--format", "sarif", "--profile", "pedantic,security,compat"];
+    all.splice(0..0, every_rule.map(PathBuf::from));
     let files = [
         write("site.sarif", site().printed("sarif", "a b.conf")),
         write("nasty.sarif", folder.printed("sarif", &name)),
