@@ -13,7 +13,7 @@ pub struct Listen<'a> {
     pub server: Block<'a>,
     /// `None` where no `listen` is written, and port 80 is what holds.
     pub directive: Option<&'a Directive>,
-    /// In one spelling: `80` and `0.0.0.0:80` are `*:80`.
+    /// In one spelling: `80` and `0.0.0.0:80` are `*:80`, `443 quic` is `*:443 quic`.
     pub address: String,
 }
 
@@ -28,6 +28,8 @@ pub struct Address<'a> {
 /// Every address of `http`, in the order in which they are first written.
 pub struct Addresses<'a> {
     pub all: Vec<Address<'a>>,
+    /// Whether every `listen` is seen: a file that cannot be read may have more of them.
+    pub are_known: bool,
     numbers: HashMap<String, usize>,
 }
 
@@ -35,7 +37,12 @@ impl<'a> Block<'a> {
     /// Where this server listens.
     pub fn listens(self) -> Vec<Listen<'a>> {
         let of = |directive: &'a Directive| {
-            let address = String::from_utf8_lossy(&canonical(&directive.args.first()?.value)).into_owned();
+            let address = canonical(&directive.args.first()?.value);
+            let mut address = String::from_utf8_lossy(&address).into_owned();
+            // A socket of UDP beside the one of TCP.
+            if directive.args.iter().any(|word| word.value == "quic") {
+                address.push_str(" quic");
+            }
             Some(Listen { server: self, directive: Some(directive), address })
         };
         let written: Vec<Listen<'a>> = self.own("listen").iter().copied().filter_map(of).collect();
@@ -66,7 +73,11 @@ impl<'a> Address<'a> {
 
 impl<'a> Addresses<'a> {
     pub fn of(site: &'a Site<'a>) -> Addresses<'a> {
-        let mut addresses = Addresses { all: Vec::new(), numbers: HashMap::new() };
+        let mut addresses = Addresses {
+            all: Vec::new(),
+            are_known: !site.fragment && site.servers().all(Block::is_known),
+            numbers: HashMap::new(),
+        };
         for listen in site.servers().flat_map(Block::listens) {
             let next = addresses.all.len();
             let number = *addresses.numbers.entry(listen.address.clone()).or_insert(next);

@@ -35,7 +35,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
         let finding =
             rule.finding(first.head(), "\"listen ... http2\" is deprecated since 1.25.1: use \"http2 on\"");
         let finding = more.iter().fold(finding, |finding, line| finding.also(line.head(), "and here"));
-        let safe = server.is_known() && listens.iter().all(|listen| all_ask.contains(&listen.address[..]));
+        let safe = addresses.are_known && listens.iter().all(|listen| all_ask.contains(&listen.address[..]));
         let mut edits: Vec<_> = Vec::new();
         for line in &lines {
             let words = line.args.iter().enumerate().filter(|(at, word)| *at > 0 && word.value == "http2");

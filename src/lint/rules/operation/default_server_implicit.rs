@@ -19,10 +19,10 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
-    if site.fragment {
+    let addresses = Addresses::of(site);
+    if !addresses.are_known {
         return;
     }
-    let addresses = Addresses::of(site);
     let mut implicit: Vec<&Address<'_>> =
         addresses.all.iter().filter(|address| is_implicit(address)).collect();
     implicit.sort_by_key(|address| address.listens[0].server.head().map(|head| (head.file, head.start)));
@@ -54,9 +54,9 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// Whether several servers listen there, all of them are seen whole, and nobody chose among them.
+/// Whether several servers listen there, and nobody chose among them.
 fn is_implicit(address: &Address<'_>) -> bool {
     let first = address.listens[0].server;
     address.listens.iter().any(|listen| listen.server != first)
-        && address.listens.iter().all(|listen| !listen.is_default() && listen.server.is_known())
+        && address.listens.iter().all(|listen| !listen.is_default())
 }

@@ -18,15 +18,12 @@ pub static RULE: Rule = Rule {
 };
 
 fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
-    if site.fragment {
+    let addresses = Addresses::of(site);
+    if !addresses.are_known {
         return;
     }
-    let addresses = Addresses::of(site);
-    let seen = addresses.where_all(|listen| listen.server.is_known());
     let is_plain = |listen: &&Listen<'_>| {
-        is_tls_port(&listen.address)
-            && seen.contains(&listen.address[..])
-            && addresses.at(listen).is_some_and(|address| !address.has_tls)
+        is_tls_port(&listen.address) && addresses.at(listen).is_some_and(|address| !address.has_tls)
     };
     for server in site.servers() {
         let Some(certificate) = server.own_last("ssl_certificate") else { continue };

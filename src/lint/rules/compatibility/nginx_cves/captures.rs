@@ -35,8 +35,10 @@ pub(super) fn overlapping(site: &Site<'_>) -> Vec<Span> {
 /// Lines that use a capture behind a `rewrite` that goes on and whose replacement has a `?`.
 pub(super) fn behind_arguments(site: &Site<'_>) -> Vec<Span> {
     let places = Context::SERVER.or(Context::LOCATION).or(Context::IF_SERVER).or(Context::IF_LOCATION);
+    // A `?` that ends the replacement only says that the client's arguments are not wanted.
+    let has_arguments = |text: &[u8]| text.strip_suffix(b"?").unwrap_or(text).contains(&b'?');
     let leaves_arguments = |line: &Directive| {
-        line.is("rewrite") && matches!(&line.args[..], [_, replacement] if replacement.value.contains(&b'?'))
+        line.is("rewrite") && matches!(&line.args[..], [_, replacement] if has_arguments(&replacement.value))
     };
     let mut found = Vec::new();
     for block in site.within(places) {
@@ -48,6 +50,31 @@ pub(super) fn behind_arguments(site: &Site<'_>) -> Vec<Span> {
         found.extend(inner.filter(|line| uses_capture(line)).map(Directive::head));
     }
     found
+}
+
+/// Lines that ask for the path of a file under an alias when a `rewrite` has changed the URI.
+pub(super) fn path_of_rewritten(site: &Site<'_>) -> Vec<Span> {
+    let goes_on = |line: &Directive| {
+        line.is("rewrite")
+            && (line.args.len() == 2 || line.args.get(2).is_some_and(|flag| flag.value == "break"))
+    };
+    let asks = |line: &Directive| {
+        let is_script = line.is("if") || line.is("set");
+        is_script && line.args.iter().any(|word| names(&word.value, "request_filename"))
+    };
+    let mut found = Vec::new();
+    for block in site.locations().filter(|block| block.has("alias")) {
+        let Some(at) = block.items().iter().position(|line| goes_on(line)) else { continue };
+        found.extend(block.items()[at + 1..].iter().filter(|line| asks(line)).map(|line| line.head()));
+    }
+    found
+}
+
+/// Whether a text has this variable.
+fn names(text: &[u8], variable: &str) -> bool {
+    pieces(text)
+        .iter()
+        .any(|piece| matches!(piece, Piece::Variable(name) if name.eq_ignore_ascii_case(variable.as_bytes())))
 }
 
 /// Whether a line of the rewrite module writes or compares what was captured.

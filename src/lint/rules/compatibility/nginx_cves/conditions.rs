@@ -45,6 +45,24 @@ pub(super) fn http2(site: &Site<'_>) -> Vec<Span> {
     lines(site, &["listen", "http2"], http)
 }
 
+/// Whether TLS 1.3 may be spoken: it is one of the defaults since 1.23.4.
+fn has_tls13(server: Block<'_>) -> bool {
+    match server.in_effect("ssl_protocols") {
+        Some(line) => any_is(line, "TLSv1.3"),
+        None => server.site.target >= Version(1, 23, 4),
+    }
+}
+
+pub(super) fn tls13(site: &Site<'_>) -> Vec<Span> {
+    lines(site, &["listen"], |block, line| {
+        block.context() == Context::SERVER && any_is(line, "ssl") && block.is_known() && has_tls13(block)
+    })
+}
+
+pub(super) fn mail(site: &Site<'_>) -> Vec<Span> {
+    site.within(Context::MAIL_SERVER).filter_map(Block::head).collect()
+}
+
 pub(super) fn mp4(site: &Site<'_>) -> Vec<Span> {
     lines(site, &["mp4"], |_, _| true)
 }
@@ -67,11 +85,6 @@ pub(super) fn resumed_sessions(site: &Site<'_>) -> Vec<Span> {
     let resumes = |server: Block<'_>| {
         let cache = server.value("ssl_session_cache", "none");
         server.is_on("ssl_session_tickets", true) || !matches!(cache, b"none" | b"off")
-    };
-    // TLS 1.3 is one of the defaults since 1.23.4.
-    let has_tls13 = |server: Block<'_>| match server.in_effect("ssl_protocols") {
-        Some(line) => any_is(line, "TLSv1.3"),
-        None => site.target >= Version(1, 23, 4),
     };
     let addresses = Addresses::of(site);
     let mut places = Vec::new();
