@@ -63,13 +63,15 @@ pub fn is_written_in(block: Block<'_>, directive: &Directive) -> bool {
 }
 
 /// Passes that lack a header line for one cause: the level whose lines are in effect for them has none, or no level
-/// of their server has any.
+/// of their server has any. `websocket_proxy` sets what is asked for by itself.
 pub fn without_header<'a>(site: &'a Site<'a>, field: &str) -> Vec<Vec<Pass<'a>>> {
     let mut all: BTreeMap<Option<NodeId>, Vec<Pass<'a>>> = BTreeMap::new();
     let id = |block: Block<'_>| block.directive().map(|directive| directive.id);
     for pass in site.passes().filter(|pass| pass.block.is_known()) {
         let headers = pass.block.headers();
-        if headers.get(field).is_none() && pass.block.is_on("proxy_pass_request_headers", true) {
+        let is_asked = pass.block.is_on("proxy_pass_request_headers", true)
+            && !pass.block.is_on("websocket_proxy", false);
+        if headers.get(field).is_none() && is_asked {
             let cause = headers.level.and_then(id).or_else(|| pass.block.server().and_then(id));
             all.entry(cause).or_default().push(pass);
         }
