@@ -83,6 +83,8 @@ pub(super) struct Givers<'a>(HashMap<Vec<u8>, Given<'a>>);
 #[derive(Default)]
 struct Given<'a> {
     all: Vec<Origin<'a>>,
+    /// The same by the number of the server it stands in; `None` is what stands in none.
+    by_server: HashMap<Option<usize>, Vec<Origin<'a>>>,
     /// Those of them that are no `set`.
     elsewhere: Vec<Origin<'a>>,
     /// What `set` makes of it, by the number of the server it stands in: what another server sets is nothing to
@@ -176,9 +178,10 @@ impl<'a> Givers<'a> {
         let name = variable.strip_prefix(b"$").unwrap_or(variable);
         let given = self.0.entry(name.to_ascii_lowercase()).or_default();
         given.all.push(origin);
+        let scope = Scope::of(block);
+        given.by_server.entry(scope.server).or_default().push(origin);
         match origin {
             Origin::Set { value, .. } => {
-                let scope = Scope::of(block);
                 given.sets.entry(scope.server).or_default().push(value);
                 if let Some(location) = scope.location {
                     let sets = given.in_locations.entry(location).or_default();
@@ -217,6 +220,17 @@ impl<'a> Site<'a> {
             Some(given) => given.all.clone(),
             None => Protocol::Http.find(&name).map(Origin::Builtin).into_iter().collect(),
         }
+    }
+
+    /// The same without what stands in other servers than this block.
+    pub fn origins_in(&self, block: Block<'_>, name: &[u8]) -> Vec<Origin<'_>> {
+        let name = name.to_ascii_lowercase();
+        let Some(given) = self.variables.0.get(&name) else {
+            return Protocol::Http.find(&name).map(Origin::Builtin).into_iter().collect();
+        };
+        let server = Scope::of(block).server;
+        let own = server.and_then(|server| given.by_server.get(&Some(server)));
+        given.by_server.get(&None).into_iter().chain(own).flatten().copied().collect()
     }
 
     /// The variables that directives give values, by name in lower case, each with the first that does.
