@@ -68,6 +68,6 @@ fn is_everybody(address: &[u8]) -> bool {
 
 /// Whether the addresses are one way in of several, here or in a block that inherits them.
 fn is_way_in(block: Block<'_>) -> bool {
-    let either = |block: Block<'_>| block.value("satisfy", "all") == b"any";
+    let either = |block: Block<'_>| block.value("satisfy", "all") == b"any" && access::asks_for_proof(block);
     either(block) || block.descendants().any(either)
 }

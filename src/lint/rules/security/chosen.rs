@@ -5,7 +5,7 @@ use bstr::{BStr, ByteSlice};
 use crate::lint::regex::Regex;
 use crate::lint::site::{Block, Origin, Piece, pieces};
 use crate::source::Span;
-use crate::syntax::Directive;
+use crate::syntax::{Directive, Word};
 
 use super::matched::{Against, Matched, is_in_reach, matched, named};
 
@@ -100,7 +100,7 @@ impl<'a> Look<'a> {
         let shown = format!("${}", BStr::new(name));
         let site = self.block.site;
         let mut all = Vec::new();
-        for origin in site.origins(&lower) {
+        for origin in site.origins_in(self.block, &lower) {
             let ways = match origin {
                 Origin::Builtin(row) => vec![vec![builtin(row.name, &lower, &shown)]],
                 Origin::Set { directive, value } => match site.block_of(directive) {
@@ -116,11 +116,12 @@ impl<'a> Look<'a> {
                     }
                 }
                 Origin::Map { directive, input } => {
-                    let rows = site.rows(directive);
-                    rows.flat_map(|(key, value)| {
+                    let has_default = site.rows(directive).any(|(key, _)| key.value == "default");
+                    let nothing = (!has_default).then(Vec::new);
+                    let of_row = |(key, value): (&Word, &Word)| {
                         self.row(&key.value, &value.value, &input.value, key.span, &shown, depth)
-                    })
-                    .collect()
+                    };
+                    site.rows(directive).flat_map(of_row).chain(nothing).collect()
                 }
                 Origin::Capture { .. } | Origin::Other(_) => vec![vec![Part::Other]],
             };

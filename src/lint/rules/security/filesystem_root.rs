@@ -36,21 +36,38 @@ const HANDLERS: [&str; 11] = [
 fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
     for (block, directive) in site.all(&["root", "alias"]) {
         let Some(path) = directive.args.first() else { continue };
-        if path.value.is_empty()
-            || !path.value.iter().all(|byte| matches!(byte, b'/' | b'.'))
-            || !path.value.starts_with(b"/")
-        {
-            continue;
-        }
-        if directive.is("alias") && serves_files(block) || directive.is("root") && serves_all(block) {
-            let message =
-                format!("the whole file system is served: \"{}\" is \"/\" in {block}", directive.name.value);
+        let is_all = match directive.is("alias") {
+            true => is_everything(block, &path.value) && serves_files(block),
+            false => is_top(&path.value) && serves_all(block),
+        };
+        if is_all {
+            let message = format!(
+                "the whole file system is served: \"{}\" is \"{}\" in {block}",
+                directive.name.value, path.value
+            );
             found.push(
                 rule.finding(directive.head(), message)
                     .help("name the directory that holds what is to be served"),
             );
         }
     }
+}
+
+/// Whether a path is that of the whole disk, as `/`, `//` and `/usr/..` are.
+fn is_top(path: &[u8]) -> bool {
+    let Some(rest) = path.strip_prefix(b"/") else { return false };
+    let depth = rest.split(|byte| *byte == b'/').fold(0_usize, |depth, part| match part {
+        b"" | b"." => depth,
+        b".." => depth.saturating_sub(1),
+        _ => depth + 1,
+    });
+    depth == 0 && !path.contains(&b'$')
+}
+
+/// Whether the rest of every path of a location is looked for from the top: it is put right behind the alias.
+fn is_everything(block: Block<'_>, alias: &[u8]) -> bool {
+    let Some(name) = block.name().filter(|name| name.modifier.is_prefix()) else { return false };
+    is_top(alias) && (alias.ends_with(b"/") || !name.name.ends_with(b"/"))
 }
 
 /// Whether some request is answered with a file from anywhere below the `root` of a block.

@@ -30,7 +30,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
         if !field.value.eq_ignore_ascii_case(b"host") {
             continue;
         }
-        let Some(variable) = client(site, &value.value, 4) else { continue };
+        let Some(variable) = client(block, &value.value, 4) else { continue };
         let is_host = variable == "http_host";
         if is_host && !reaches_default(block, &defaults) {
             continue;
@@ -46,19 +46,21 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// The variable of the client's that a text begins with.
-fn client(site: &Site<'_>, text: &[u8], depth: usize) -> Option<String> {
-    let Some(Piece::Variable(name)) = pieces(text).into_iter().next() else { return None };
-    let name = name.to_ascii_lowercase();
-    match site.origins(&name)[..] {
-        [Origin::Builtin(row)]
-            if matches!(row.name, "http_" | "arg_" | "cookie_") || name == b"http_host" =>
-        {
-            Some(name.to_str_lossy().into_owned())
+/// A variable of the client's in a text.
+fn client(block: Block<'_>, text: &[u8], depth: usize) -> Option<String> {
+    pieces(text).into_iter().find_map(|piece| {
+        let Piece::Variable(name) = piece else { return None };
+        let name = name.to_ascii_lowercase();
+        match block.site.origins_in(block, &name)[..] {
+            [Origin::Builtin(row)]
+                if matches!(row.name, "http_" | "arg_" | "cookie_") || name == b"http_host" =>
+            {
+                Some(name.to_str_lossy().into_owned())
+            }
+            [Origin::Set { value, .. }] => client(block, &value.value, depth.checked_sub(1)?),
+            _ => None,
         }
-        [Origin::Set { value, .. }] => client(site, &value.value, depth.checked_sub(1)?),
-        _ => None,
-    }
+    })
 }
 
 /// Whether the server that takes requests for any name uses what is written in a block.

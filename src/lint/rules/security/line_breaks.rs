@@ -70,7 +70,7 @@ impl<'a> Look<'a> {
     fn variable(self, name: &[u8], depth: usize) -> Option<Cause> {
         let lower = name.to_ascii_lowercase();
         let shown = format!("${}", BStr::new(name));
-        self.block.site.origins(&lower).into_iter().find_map(|origin| match origin {
+        self.block.site.origins_in(self.block, &lower).into_iter().find_map(|origin| match origin {
             Origin::Builtin(row) => {
                 let is_decoded =
                     matches!(row.name, "uri" | "document_uri" | "request_filename" | "fastcgi_script_name");

@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::directive::Context;
-use crate::lint::site::{Block, Site};
+use crate::lint::site::{Block, Modifier, Site};
 use crate::lint::{Mend, Profile, Rule, examples};
 use crate::syntax::Directive;
 
@@ -26,9 +26,10 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
         let Some(answer) = block.own("return").first() else { continue };
         let Some(restriction) = restriction(block) else { continue };
         let Some((status, _)) = access::answer(answer) else { continue };
-        // A server that only sends people elsewhere keeps nothing back.
-        let is_signpost = block.context() == Context::SERVER && (300..400).contains(&status);
-        if status >= 400 || is_signpost {
+        // Who only sends people elsewhere keeps nothing back, unless he was told to.
+        let is_own = site.block_of(restriction) == Some(block);
+        let is_signpost = (300..400).contains(&status) && (!is_own || block.context() == Context::SERVER);
+        if status >= 400 || is_signpost || (!is_own && is_inside(block)) {
             continue;
         }
         let message = format!(
@@ -43,10 +44,17 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What was written in the block itself to keep people out.
+/// What keeps people out of a block, written there or further out.
 fn restriction(block: Block<'_>) -> Option<&Directive> {
     let is_set = |line: &&Directive| line.args.first().is_some_and(|word| word.value != "off");
+    let denied = access::rules(block).and_then(|level| level.own_last("deny"));
     let password =
         ["auth_basic", "auth_request"].into_iter().find_map(|name| block.own_last(name).filter(is_set));
-    block.own_last("deny").or(password)
+    denied.or(password)
+}
+
+/// Whether clients do not come here by themselves: whoever sends them has asked.
+fn is_inside(block: Block<'_>) -> bool {
+    let is_named = block.name().is_some_and(|name| name.modifier == Modifier::Named);
+    is_named || block.outwards().any(|level| level.has("internal"))
 }

@@ -74,13 +74,11 @@ fn host(parts: &[Part]) -> Vec<Part> {
             Part::Path => break,
             Part::Text(text) => {
                 let mut text = &text[..];
-                if !has_scheme {
-                    if let Some(at) = text.find("://") {
-                        has_scheme = true;
-                        // What is chosen of the scheme matters where it may be all of an address.
-                        host.retain(|part| matches!(part, Part::Chosen(chosen) if chosen.leaves_label));
-                        text = &text[at + 3..];
-                    }
+                if !has_scheme && let Some(at) = text.find("://") {
+                    has_scheme = true;
+                    // What is chosen of the scheme matters where it may be all of an address.
+                    host.retain(|part| matches!(part, Part::Chosen(chosen) if chosen.leaves_label));
+                    text = &text[at + 3..];
                 }
                 match text.find_byteset(b"/?#") {
                     Some(end) => {
@@ -113,7 +111,7 @@ fn is_checked(block: Block<'_>, culprit: &Chosen) -> bool {
                 let through = |name: &[u8]| culprit.through.iter().any(|known| known.as_slice() == name);
                 name.starts_with(b"secure_link")
                     || through(&name)
-                    || block.site.origins(&name).into_iter().any(|origin| {
+                    || block.site.origins_in(block, &name).into_iter().any(|origin| {
                         match origin {
                     Origin::Map { input, .. } => pieces(&input.value).into_iter().any(|piece| {
                         matches!(piece, Piece::Variable(name) if through(&name.to_ascii_lowercase()))

@@ -42,11 +42,21 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
 
 fn is_guarded(block: Block<'_>) -> bool {
     let is_internal = block.outwards().any(|level| level.has("internal"));
-    access::rules(block).is_some()
-        || access::asks_for_proof(block)
+    let lets_all_in = access::rules(block).is_some_and(allows_all);
+    let is_either = block.value("satisfy", "all") == b"any";
+    let has_rules = access::rules(block).is_some() && !lets_all_in;
+    let asks = access::asks_for_proof(block) && !(is_either && lets_all_in);
+    has_rules
+        || asks
         || access::is_filtered(block)
         || is_internal
         || block.server().is_some_and(|server| listens(server, |address| address.starts_with("unix:")))
+}
+
+/// Whether rules begin by letting everybody in. A list without a deny is another rule's matter.
+fn allows_all(level: Block<'_>) -> bool {
+    let first = level.items().iter().find(|item| item.is("allow") || item.is("deny"));
+    first.is_some_and(|rule| rule.is("allow") && rule.args.first().is_some_and(|whom| whom.value == "all"))
 }
 
 /// Whether all addresses of a server are out of strangers' reach.
