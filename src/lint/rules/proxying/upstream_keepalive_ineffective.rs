@@ -21,7 +21,8 @@ pub static RULE: Rule = Rule {
     summary: "an upstream has keepalive, but requests ask it to close the connection",
     why: "keepalive keeps connections that the upstream leaves open, and after a request of HTTP/1.0 or one with \
           \"Connection: close\" it leaves none: every request opens a connection anew. Before nginx 1.29.7 both are \
-          what holds unless it is written otherwise; since then neither is.",
+          what holds unless it is written otherwise; since then neither is, and who names such a nginx with \
+          --nginx-version is told only of what is written.",
     mend: Mend::Safe,
     examples: examples!("upstream-keepalive-ineffective"),
     check,
@@ -46,8 +47,10 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
     for (line, passes) in groups.values() {
         let Some(group) = site.block_of(line) else { continue };
         let Some(first) = passes.first() else { continue };
+        let reasons = reasons(first);
+        let before = if is_by_default(first, &reasons) { "before nginx 1.29.7 " } else { "" };
         let message =
-            format!("{group} has keepalive, but requests go out with {}", reasons(first).join(" and "));
+            format!("{group} has keepalive, but {before}requests go out with {}", reasons.join(" and "));
         let spans: Vec<Span> = passes.iter().map(|pass| pass.directive.span).collect();
         let finding = rule.finding(line.span, message).here("these connections are never used again");
         let mut finding = shown(finding, &spans, "requests go out here").help(
@@ -68,7 +71,8 @@ fn kept(group: Block<'_>) -> Option<&Directive> {
 
 /// What asks the upstream to close. A Connection with a variable is meant for WebSockets and another rule's.
 fn reasons(pass: &Pass<'_>) -> Vec<&'static str> {
-    let default = if pass.block.site.target >= KEPT { "1.1" } else { "1.0" };
+    let closes = closes_by_default(pass.block.site);
+    let default = if closes { "1.0" } else { "1.1" };
     let connection = connection(pass);
     let is = |value: &str| {
         connection.is_some_and(|line| line.args[1].value.eq_ignore_ascii_case(value.as_bytes()))
@@ -77,10 +81,24 @@ fn reasons(pass: &Pass<'_>) -> Vec<&'static str> {
     if pass.block.value("proxy_http_version", default) == b"1.0" && !is("keep-alive") {
         all.push("HTTP/1.0");
     }
-    if is("close") || (connection.is_none() && pass.block.site.target < KEPT) {
+    if is("close") || (connection.is_none() && closes) {
         all.push("\"Connection: close\"");
     }
     all
+}
+
+/// Whether the nginx that is meant asks upstreams to close where nothing is written; one that nobody has named may.
+fn closes_by_default(site: &Site<'_>) -> bool {
+    site.target < KEPT || site.target == Version::NEWEST
+}
+
+/// Whether all of it holds for an older nginx than the newest alone.
+fn is_by_default(pass: &Pass<'_>, reasons: &[&str]) -> bool {
+    let written = |reason: &&str| match *reason {
+        "HTTP/1.0" => pass.block.in_effect("proxy_http_version").is_some(),
+        _ => connection(pass).is_some(),
+    };
+    pass.block.site.target == Version::NEWEST && !reasons.iter().any(written)
 }
 
 fn connection<'a>(pass: &Pass<'a>) -> Option<&'a Directive> {
