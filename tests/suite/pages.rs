@@ -82,7 +82,7 @@ fn what_the_page_about_websockets_shows_can_be_written() {
     ] {
         for lines in lines_for(&page, kind) {
             can_be_written(&format!(
-                "events {{ }}\nhttp {{ upstream chat {{ server 127.0.0.1:3001; }}\n{before}\n{lines}\n{after} }}\n"
+                "events {{ worker_connections 4096; }}\nhttp {{ upstream chat {{ server 127.0.0.1:3001; }}\n{before}\n{lines}\n{after} }}\n"
             ));
             looked_at += 1;
         }
@@ -98,7 +98,7 @@ fn what_the_page_about_upstreams_shows_can_be_written() {
     assert_eq!(blocks.len(), page.matches("```nginx").count(), "a block that is of no kind");
     for lines in blocks {
         let server = "server { listen 8080; location / { proxy_pass http://app; } }";
-        can_be_written(&format!("events {{ }}\nhttp {{\n{lines}\n{server} }}\n"));
+        can_be_written(&format!("events {{ worker_connections 4096; }}\nhttp {{\n{lines}\n{server} }}\n"));
     }
 }
 
@@ -114,7 +114,7 @@ fn what_the_pages_about_the_door_show_can_be_written() {
                     .map(|name| format!("upstream {name} {{ server 127.0.0.1:3001; }}"))
                     .concat();
                 can_be_written(&format!(
-                    "events {{ }}\nhttp {{ {upstreams}\n{before}\n{lines}\n{after} }}\n"
+                    "events {{ worker_connections 4096; }}\nhttp {{ {upstreams}\n{before}\n{lines}\n{after} }}\n"
                 ));
                 looked_at += 1;
             }
