@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Files;
 
-/// Files of which some have another text: an editor's buffers, or what fixes would make of them.
+/// Files of which some have another text: what fixes would make of them.
 ///
 /// A text stands for all names of its file (see [`Files::identity`]); the empty path is that of a text which is in no
 /// file.

@@ -60,6 +60,20 @@ http {
 }
 ";
 
+/// A mistake that a rule mends in two places.
+const REMOVED: &str = "\
+events { worker_connections 4096; }
+http {
+    server {
+        listen 443;
+        server_name shop.example.com;
+        ssl on;
+        ssl_certificate /etc/ssl/$ssl_server_name.crt;
+        ssl_certificate_key /etc/ssl/$ssl_server_name.key;
+    }
+}
+";
+
 #[test]
 fn what_is_typed_is_looked_at() {
     play("typing");
@@ -96,6 +110,11 @@ fn findings_are_mended_and_silenced() {
 }
 
 #[test]
+fn all_that_is_safe_is_mended_at_once() {
+    play("mending");
+}
+
+#[test]
 fn texts_are_laid_out() {
     play("layout");
 }
@@ -106,7 +125,9 @@ fn play(scene: &str) {
     for name in ["conf.d", "logs"] {
         fs::create_dir(folder.path().join(name)).expect("a folder");
     }
-    for (name, text) in [("nginx.conf", MAIN), ("conf.d/chat.conf", PART), ("wrong.conf", WRONG)] {
+    for (name, text) in
+        [("nginx.conf", MAIN), ("conf.d/chat.conf", PART), ("wrong.conf", WRONG), ("tls.conf", REMOVED)]
+    {
         fs::write(folder.path().join(name), text).expect("a file");
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/clients/editor.lua");

@@ -16,6 +16,8 @@ struct Server {
     output: BufReader<ChildStdout>,
     /// What came while something else was waited for.
     heard: Vec<Value>,
+    /// What was published last.
+    last: Value,
 }
 
 impl Server {
@@ -28,7 +30,7 @@ impl Server {
             .expect("the binary");
         let output = BufReader::new(child.stdout.take().expect("a pipe"));
         let input = child.stdin.take();
-        Server { child, input, output, heard: Vec::new() }
+        Server { child, input, output, heard: Vec::new(), last: Value::Null }
     }
 
     /// One that has been told to begin, in a folder.
@@ -100,7 +102,8 @@ impl Server {
             let is_it =
                 next["method"] == "textDocument/publishDiagnostics" && next["params"]["version"] == version;
             if is_it {
-                let found = next["params"]["diagnostics"].as_array().expect("findings").iter();
+                self.last = next;
+                let found = self.last["params"]["diagnostics"].as_array().expect("findings").iter();
                 return found.filter_map(|one| one["code"].as_str().map(str::to_owned)).collect();
             }
             self.heard.push(next);
@@ -186,6 +189,38 @@ fn nonsense_costs_no_more_than_itself() {
     assert_eq!(server.ask(3, "textDocument/hover", nobody)["result"], Value::Null);
     server.open(URI, "events { } http { lisen 80; }");
     assert_eq!(server.published(1), ["unknown-directive"]);
+}
+
+/// Columns are counted in what the client offers, in UTF-16 if it says nothing.
+#[test]
+fn columns_are_counted_as_agreed() {
+    let text = "events { } http { log_format a 'ż😀'; lisen 80; }";
+    for (offered, agreed, column) in [
+        (Value::Null, "utf-16", 38),
+        (json!(["utf-16", "utf-8"]), "utf-8", 41),
+        (json!(["utf-32"]), "utf-32", 37),
+    ] {
+        let mut server = Server::start();
+        let capabilities = json!({ "general": { "positionEncodings": offered } });
+        let begun = server.ask(0, "initialize", json!({ "capabilities": capabilities }));
+        assert_eq!(begun["result"]["capabilities"]["positionEncoding"], agreed);
+        server.open(URI, text);
+        server.published(1);
+        assert_eq!(
+            server.last["params"]["diagnostics"][0]["range"]["start"]["character"], column,
+            "{agreed}"
+        );
+    }
+}
+
+#[test]
+fn options_that_cannot_be_read_are_told_of() {
+    let mut server = Server::start();
+    let params = json!({ "capabilities": {}, "initializationOptions": { "main": 3 } });
+    server.ask(0, "initialize", params);
+    let told = &server.heard[0];
+    let message = told["params"]["message"].as_str().unwrap_or_default();
+    assert!(told["method"] == "window/showMessage" && message.contains("initializationOptions"), "{told}");
 }
 
 /// Whatever is typed in a burst is looked at once, when it is over.

@@ -1,10 +1,8 @@
 //! `textDocument/codeAction`: what mends a finding, or silences it.
 
-use std::collections::HashMap;
-
 use lsp_types::{
     CodeAction, CodeActionKind, CodeActionOrCommand, CodeActionParams, DocumentChanges, OneOf,
-    OptionalVersionedTextDocumentIdentifier, TextDocumentEdit, TextEdit, Uri, WorkspaceEdit,
+    OptionalVersionedTextDocumentIdentifier, TextDocumentEdit, TextEdit, WorkspaceEdit,
 };
 
 use super::findings::show;
@@ -115,6 +113,5 @@ fn workspace_edit(view: &View, edits: &[Edit]) -> Option<WorkspaceEdit> {
         return Some(WorkspaceEdit { document_changes: Some(changes), ..WorkspaceEdit::default() });
     }
     let changes = files.into_iter().map(|(file, edits)| Some((places.uri(file)?, edits)));
-    let changes = changes.collect::<Option<HashMap<Uri, Vec<TextEdit>>>>()?;
-    Some(WorkspaceEdit { changes: Some(changes), ..WorkspaceEdit::default() })
+    Some(WorkspaceEdit { changes: Some(changes.collect::<Option<_>>()?), ..WorkspaceEdit::default() })
 }

@@ -169,7 +169,12 @@ impl Asked<'_> {
     }
 
     fn arguments(&self, row: &Row, index: usize) -> Vec<CompletionItem> {
-        let fixed = row.forms.of(index).map(|form| words::of_form(form, self.typed)).unwrap_or_default();
+        let mut fixed = row.forms.of(index).map(|form| words::of_form(form, self.typed)).unwrap_or_default();
+        // Somebody who is to write a time or a size can see what it is otherwise.
+        let default = row.default.to_owned();
+        if index == 0 && !default.is_empty() && !default.contains(' ') && !fixed.contains(&default) {
+            fixed.push(default);
+        }
         let mut found = self.plain(fixed, CompletionItemKind::VALUE);
         let names = words::named_by(row.name, index).map(|(kind, giver, prefix)| {
             let known = self.names(kind, giver);

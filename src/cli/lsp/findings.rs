@@ -21,17 +21,21 @@ use crate::source::{FileId, Sources, Span};
 /// Who says so.
 pub const SOURCE: &str = "wsproxy";
 
+/// What is shown of files, by their URIs.
+pub type Published = BTreeMap<String, PublishDiagnosticsParams>;
+
 /// Turns spans of one configuration into places that the client knows.
 pub struct Places<'a> {
     sources: &'a Sources,
     documents: &'a Documents,
     settings: &'a Settings,
     lines: HashMap<FileId, Lines<'a>>,
+    uris: HashMap<FileId, Option<Uri>>,
 }
 
 impl<'a> Places<'a> {
     pub fn new(sources: &'a Sources, documents: &'a Documents, settings: &'a Settings) -> Places<'a> {
-        Places { sources, documents, settings, lines: HashMap::new() }
+        Places { sources, documents, settings, lines: HashMap::new(), uris: HashMap::new() }
     }
 
     pub fn range(&mut self, span: Span) -> Range {
@@ -40,8 +44,9 @@ impl<'a> Places<'a> {
         self.lines.entry(span.file).or_insert_with(lines).range(span.start, span.end)
     }
 
-    pub fn uri(&self, file: FileId) -> Option<Uri> {
-        self.documents.uri(&self.sources.get(file).path)
+    pub fn uri(&mut self, file: FileId) -> Option<Uri> {
+        let (sources, documents) = (self.sources, self.documents);
+        self.uris.entry(file).or_insert_with(|| documents.uri(&sources.get(file).path)).clone()
     }
 
     pub fn location(&mut self, span: Span) -> Option<Location> {
@@ -50,12 +55,8 @@ impl<'a> Places<'a> {
 }
 
 /// What there is to show of each file that there is anything to show of, and of each open text.
-pub fn published(
-    looked: &[Rc<Looked>],
-    documents: &Documents,
-    settings: &Settings,
-) -> Vec<PublishDiagnosticsParams> {
-    let mut all = BTreeMap::new();
+pub fn published(looked: &[Rc<Looked>], documents: &Documents, settings: &Settings) -> Published {
+    let mut all = Published::new();
     for (_, document) in documents.iter() {
         let shown = if document.is_too_large() { vec![too_large()] } else { Vec::new() };
         let published = PublishDiagnosticsParams::new(document.uri.clone(), shown, Some(document.version));
@@ -75,7 +76,7 @@ pub fn published(
             }
         }
     }
-    all.into_values().collect()
+    all
 }
 
 impl Settings {

@@ -110,7 +110,11 @@ impl Server {
                 return self.refuse(request.id, ErrorCode::InvalidParams, &format!("initialize: {error}"));
             }
         };
-        let settings = Arc::new(Settings::of(&params, self.rules.clone()));
+        let (settings, complaint) = Settings::of(&params, self.rules.clone());
+        let settings = Arc::new(settings);
+        if let Some(complaint) = complaint {
+            self.out.complain(&complaint);
+        }
         self.out.response(Response::new_ok(request.id, capabilities::offered(&settings)));
         let (desk, out) = (self.desk.clone(), self.out.clone());
         let for_work = settings.clone();

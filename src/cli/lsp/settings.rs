@@ -40,14 +40,16 @@ struct Options {
 }
 
 impl Settings {
-    pub fn of(params: &InitializeParams, rules: Chosen) -> Settings {
+    /// What a client said, and what is wrong with its `initializationOptions`: these count for nothing then.
+    pub fn of(params: &InitializeParams, rules: Chosen) -> (Settings, Option<String>) {
         let client = &params.capabilities;
-        let options = params.initialization_options.clone();
-        let options: Options =
-            options.and_then(|options| serde_json::from_value(options).ok()).unwrap_or_default();
+        let written = params.initialization_options.clone().filter(|options| !options.is_null());
+        let read = written.map_or_else(|| Ok(Options::default()), serde_json::from_value::<Options>);
+        let complaint = read.as_ref().err().map(|error| format!("wsproxy: initializationOptions: {error}"));
+        let options = read.unwrap_or_default();
         let folders = folders(params);
         let main = options.main.map(|main| folders.first().map_or(main.clone(), |first| first.join(&main)));
-        Settings {
+        let settings = Settings {
             encoding: Encoding::choose(
                 client.general.as_ref().and_then(|general| general.position_encodings.as_deref()),
             ),
@@ -62,7 +64,8 @@ impl Settings {
             tags: tags(client).unwrap_or_default(),
             versions: versions(client).unwrap_or_default(),
             watches: watches(client).unwrap_or_default(),
-        }
+        };
+        (settings, complaint)
     }
 }
 

@@ -41,7 +41,7 @@ fn settings(folder: &Path) -> Settings {
         "initializationOptions": { "main": "conf/main.conf", "notServed": true },
     });
     let params: InitializeParams = serde_json::from_value(options).unwrap();
-    Settings::of(&params, Chosen::default())
+    Settings::of(&params, Chosen::default()).0
 }
 
 /// What is offered in a text.
@@ -96,10 +96,20 @@ fn arguments_are_offered_that_are_known() {
     assert_eq!(within("limit_req zone=|"), ["burst=", "delay=", "nodelay", "zone=one"]);
     assert_eq!(within("access_log a.log |"), ["long"]);
     assert_eq!(within("error_page 502 @|"), ["@err"]);
-    assert!(within("root |").is_empty());
+    assert_eq!(within("proxy_read_timeout |"), ["60s"]);
+    assert!(within("proxy_read_timeout 60s |").is_empty());
     let variables = within("proxy_set_header X a$up|");
     assert!(variables.contains(&"$upstream_addr".to_owned()) && !variables.contains(&"$protocol".to_owned()));
     assert!(within("proxy_set_header X ${up|").contains(&"${upstream_addr}".to_owned()));
+}
+
+/// What looks whole is a part if something includes it.
+#[test]
+fn a_block_in_a_file_of_its_own_is_no_configuration() {
+    let main = ("conf/main.conf", "events { }\ninclude http.conf;");
+    let codes = |view: &View, _| -> Vec<&str> { view.looked.seen.found.iter().map(|one| one.code).collect() };
+    let found = ask(&[("conf/http.conf", "|http { server { lisen 80; } }"), main], codes);
+    assert!(found.contains(&"unknown-directive") && !found.contains(&"missing-events"), "{found:?}");
 }
 
 #[test]

@@ -64,11 +64,12 @@ fn head(input: &mut impl BufRead) -> io::Result<Option<Result<u64, String>>> {
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end();
         match line.split_once(':') {
-            None if line.is_empty() => match length {
-                Some(length) => return Ok(Some(length)),
-                // Empty lines between messages.
-                None => {}
-            },
+            // Empty lines between messages mean nothing.
+            None if line.is_empty() => {
+                if length.is_some() {
+                    return Ok(length);
+                }
+            }
             Some((name, value)) if name.eq_ignore_ascii_case("Content-Length") => {
                 let wrong = |_| format!("\"{value}\" is no Content-Length");
                 length = Some(value.trim().parse::<u64>().map_err(wrong));

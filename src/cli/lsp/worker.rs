@@ -14,7 +14,7 @@ use lsp_types::PublishDiagnosticsParams;
 use lsp_types::notification::{Notification as _, PublishDiagnostics};
 
 use super::documents::Documents;
-use super::findings::published;
+use super::findings::{Published, published};
 use super::out::Out;
 use super::requests;
 use super::settings::Settings;
@@ -106,7 +106,7 @@ impl Desk {
 /// Does what is left on the desk, for as long as the process lives.
 pub fn work(desk: &Desk, settings: &Settings, out: &Out) {
     let mut workspace = Workspace::default();
-    let mut shown: Vec<PublishDiagnosticsParams> = Vec::new();
+    let mut shown = Published::new();
     let mut complained = String::new();
     loop {
         match desk.next() {
@@ -137,10 +137,10 @@ pub fn work(desk: &Desk, settings: &Settings, out: &Out) {
 }
 
 /// Shows what there is to show now in the place of what was shown before.
-fn publish(shown: &mut Vec<PublishDiagnosticsParams>, now: Vec<PublishDiagnosticsParams>, out: &Out) {
-    let gone = shown.iter().filter(|before| !now.iter().any(|one| one.uri == before.uri));
-    let cleared = gone.map(|before| PublishDiagnosticsParams::new(before.uri.clone(), Vec::new(), None));
-    let changed = now.iter().filter(|one| !shown.contains(one)).cloned();
+fn publish(shown: &mut Published, now: Published, out: &Out) {
+    let gone = shown.iter().filter(|(uri, _)| !now.contains_key(*uri));
+    let cleared = gone.map(|(_, before)| PublishDiagnosticsParams::new(before.uri.clone(), Vec::new(), None));
+    let changed = now.iter().filter(|(uri, one)| shown.get(*uri) != Some(one)).map(|(_, one)| one.clone());
     for one in cleared.chain(changed) {
         out.notification(Notification::new(PublishDiagnostics::METHOD.to_owned(), one));
     }

@@ -87,7 +87,16 @@ impl Workspace {
             Main { path, files: files(&tree).into_keys().collect() }
         };
         let found = mains(&settings.mains, &settings.folders, documents);
-        self.mains = found.into_iter().map(read).collect();
+        let read: Vec<Main> = found.into_iter().map(read).collect();
+        let included = |main: &Main| {
+            let key = identity(&main.path);
+            let around =
+                |other: &Main| other.files.contains(&key) && !main.files.contains(&identity(&other.path));
+            read.iter().any(around)
+        };
+        // What looks whole may be what a main configuration keeps in a file of its own.
+        let parts: Vec<bool> = read.iter().map(included).collect();
+        self.mains = read.into_iter().zip(parts).filter(|(_, part)| !part).map(|(main, _)| main).collect();
     }
 
     fn look_at(&mut self, path: &Path, documents: &Documents, settings: &Settings) -> Rc<Looked> {

@@ -173,8 +173,9 @@ function scenes.typing()
   shows(main, { "16 unknown-directive" })
   local one = vim.diagnostic.get(main, { severity = vim.diagnostic.severity.ERROR })[1]
   same({ one.severity, one.source, one.col }, { vim.diagnostic.severity.ERROR, "wsproxy", 12 }, "what is shown")
-  apply(actions(main, "proxy_raed")['replace "proxy_raed_timeout" with "proxy_read_timeout"']
-    or select(2, next(actions(main, "proxy_raed"))))
+  local offered = actions(main, "proxy_raed")['did you mean "proxy_read_timeout"? (unsafe: the meaning may change)']
+  same(offered.isPreferred, false, "what may change the meaning")
+  apply(offered)
   shows(main, {})
   replace(main, "proxy_read_timeout 1h; # żółw 😀", "# 😀😀\n            proxy_read_timeout 1x;")
   shows(main, { "17 invalid-value" })
@@ -273,12 +274,37 @@ end
 function scenes.actions()
   local wrong = open("wrong.conf")
   shows(wrong, { "4 missing-semicolon" })
-  apply(actions(wrong, "listen 8080")["end the directive (unsafe: the meaning may change)"])
+  local offered = actions(wrong, "listen 8080")["end the directive"]
+  same(offered.isPreferred, true, "what is sure")
+  apply(offered)
   shows(wrong, { "6 " .. vim.env.RULE })
   same(lines(wrong)[4], "        listen 8080;", "the line")
   same(actions(wrong, vim.env.WORDS, { "source.organizeImports" }), {}, "nothing of another kind")
   apply(actions(wrong, vim.env.WORDS)["Allow " .. vim.env.RULE .. " here"])
   shows(wrong, {})
+end
+
+-- What mends in several places, and all that is safe at once.
+function scenes.mending()
+  local tls = open("tls.conf")
+  shows(tls, { "6 ssl-on", "6 unknown-directive" })
+  for _, one in ipairs(vim.diagnostic.get(tls)) do
+    local related = one.user_data.lsp.relatedInformation
+    if tostring(one.code or one.user_data.lsp.code) == "ssl-on" then
+      same(place(related[1].location), "tls.conf:4", "what has to do with it")
+    end
+  end
+  local before, offered = lines(tls), actions(tls, "ssl on")
+  same(offered["say it where the server listens"].isPreferred, true, "a safe fix")
+  apply(offered["say it where the server listens"])
+  shows(tls, {})
+  same({ lines(tls)[4], lines(tls)[6]:match("%S+") }, { "        listen 443 ssl;", "ssl_certificate" }, "the lines")
+  vim.api.nvim_buf_set_lines(tls, 0, -1, false, before)
+  shows(tls, { "6 ssl-on", "6 unknown-directive" })
+  same(offered["Mend all that can be mended safely"], nil, "all is mended for those who ask for that")
+  apply(actions(tls, "ssl on", { "source.fixAll" })["Mend all that can be mended safely"])
+  shows(tls, {})
+  same(lines(tls)[4], "        listen 443 ssl;", "a line")
 end
 
 -- One layout.
