@@ -1,14 +1,15 @@
 //! A configuration as rules look at it: every block with what is in effect in it.
 //!
 //! [`Site`] has the blocks, a [`Block`] what stands in it and what it inherits; `listens` says which servers share an
-//! address, `values` what variables may come to, `proxied` what goes to upstreams, `handshakes` what becomes of a
-//! WebSocket's there, `routes` who answers a path.
+//! address, `pieces` takes texts apart at their variables, `values` knows what these may come to, `proxied` what goes to
+//! upstreams, `handshakes` what becomes of a WebSocket's there, `routes` who answers a path.
 
 mod block;
 mod condition;
 mod handshakes;
 mod listens;
 mod muddle;
+mod pieces;
 mod proxied;
 mod routes;
 mod values;
@@ -29,9 +30,10 @@ pub use condition::{Condition, Operator};
 pub use handshakes::{Handshake, ONE_ONE_BY_DEFAULT, Way, has_upgrade};
 pub use listens::{Address, Addresses, Listen};
 pub use muddle::Muddled;
+pub use pieces::{Piece, named_groups, pieces};
 pub use proxied::{Headers, Pass};
 pub use routes::Patterns;
-pub use values::{ANYTHING, Origin, Piece, named_groups, pieces};
+pub use values::{ANYTHING, Origin};
 
 /// A configuration, resolved for rules.
 pub struct Site<'a> {
