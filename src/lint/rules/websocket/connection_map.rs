@@ -50,7 +50,7 @@ impl ConnectionMap {
             ),
             None => format!("write \"{line}\", which a map sets to upgrade for handshakes"),
         };
-        let title = "Send Connection: upgrade with handshakes alone".to_owned();
+        let title = "send Connection: upgrade with handshakes alone".to_owned();
         finding.help(help).fix(Fix { title, safe, edits: self.new.into_iter().chain([edit]).collect() })
     }
 }

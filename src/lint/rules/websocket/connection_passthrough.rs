@@ -33,7 +33,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
             found.push(match way.handshake {
                 Handshake::Passed => connection_map::instead(site, finding, value),
                 _ => finding.help("write \"proxy_set_header Connection '';\"").fix(Fix {
-                    title: "Send no Connection".to_owned(),
+                    title: "send no Connection".to_owned(),
                     safe: false,
                     edits: vec![edit::replace(value, "")],
                 }),

@@ -35,7 +35,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
         let url = format!("{instead}{}", pass.url.value[scheme.len()..].as_bstr());
         found.push(rule.finding(pass.url.span, message).help(format!("write \"proxy_pass {url};\"")).fix(
             Fix {
-                title: format!("Write {instead}:// in its place"),
+                title: format!("write {instead}:// in its place"),
                 safe: true,
                 edits: vec![edit::replace(pass.url, &url)],
             },

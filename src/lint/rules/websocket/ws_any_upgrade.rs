@@ -39,7 +39,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
             .help("in http: \"map $http_upgrade $websocket_upgrade { default ''; websocket websocket; }\", and send that");
         found.push(match new_map(site) {
             Some(map) => finding.fix(Fix {
-                title: "Pass on websocket and nothing else".to_owned(),
+                title: "pass on websocket and nothing else".to_owned(),
                 safe: false,
                 edits: vec![map, edit::replace(value, "$websocket_upgrade")],
             }),

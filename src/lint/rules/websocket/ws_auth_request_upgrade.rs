@@ -46,7 +46,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
                 .also(asks.head(), "asked here, before a handshake is passed on")
                 .also(upgrade.head(), "this makes the question a handshake too")
                 .help("clear it there: \"proxy_set_header Upgrade '';\" and \"proxy_set_header Connection '';\"")
-                .fix(Fix { title: "Ask without Upgrade".to_owned(), safe: true, edits: cleared(site, pass) }),
+                .fix(Fix { title: "ask without Upgrade".to_owned(), safe: true, edits: cleared(site, pass) }),
         );
     }
 }

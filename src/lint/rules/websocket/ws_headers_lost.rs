@@ -63,7 +63,7 @@ fn finding(rule: &Rule, site: &Site<'_>, way: &Way<'_>, outer: Block<'_>, level:
     finding = finding.also(way.pass.directive.head(), "no WebSocket comes to be here");
     let lines: Vec<String> = lost.into_iter().map(edit::line).collect();
     finding.help(format!("repeat them here: \"{}\"", lines.join(" "))).fix(Fix {
-        title: "Repeat the lines that pass handshakes on".to_owned(),
+        title: "repeat the lines that pass handshakes on".to_owned(),
         safe: true,
         edits: vec![edit::after(site.tree, last, &lines.join("\n"))],
     })

@@ -41,7 +41,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
                 edit::after(site.tree, way.pass.directive, "proxy_pass_header Upgrade;"),
             ),
         };
-        let title = "Let clients see Upgrade".to_owned();
+        let title = "let clients see Upgrade".to_owned();
         found.push(
             rule.finding(line.head(), message)
                 .also(way.pass.directive.head(), "WebSockets pass here")

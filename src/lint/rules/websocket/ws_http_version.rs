@@ -52,7 +52,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
             None => continue,
         };
         let finding = finding.also(way.pass.directive.head(), "no WebSocket comes to be here");
-        let title = "Speak HTTP/1.1 to the upstream".to_owned();
+        let title = "speak HTTP/1.1 to the upstream".to_owned();
         let edits = edit.into_iter().collect();
         found.push(finding.help(format!("write \"{line}\"")).fix(Fix { title, safe: true, edits }));
     }

@@ -48,7 +48,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
         let finding = match location.in_effect("proxy_socket_keepalive") {
             Some(off) => finding.also(off.head(), "it is turned off here"),
             None => finding.fix(Fix {
-                title: "Have TCP ask whether the upstream is there".to_owned(),
+                title: "have TCP ask whether the upstream is there".to_owned(),
                 safe: false,
                 edits: vec![edit::after(site.tree, line, added)],
             }),

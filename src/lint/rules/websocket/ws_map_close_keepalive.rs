@@ -48,7 +48,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
                 .also(keepalive.head(), "connections are to be kept here")
                 .help("write \"\" in its place")
                 .fix(Fix {
-                    title: "Send no Connection for plain requests".to_owned(),
+                    title: "send no Connection for plain requests".to_owned(),
                     safe: false,
                     edits: vec![edit::replace(close, "")],
                 }),

@@ -53,7 +53,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
         found.push(
             match edit::first_in(site.tree, group, "ip_hash;").filter(|_| groups::takes_ip_hash(upstream)) {
                 Some(edit) => {
-                    let title = "Keep a client on one server by its address".to_owned();
+                    let title = "keep a client on one server by its address".to_owned();
                     finding.fix(Fix { title, safe: false, edits: vec![edit] })
                 }
                 None => finding,

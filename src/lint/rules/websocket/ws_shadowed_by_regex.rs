@@ -55,7 +55,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
                 .also(span, "this is looked at first")
                 .help(format!("write \"{line}\""))
                 .fix(Fix {
-                    title: "Look at no pattern for what begins like this".to_owned(),
+                    title: "look at no pattern for what begins like this".to_owned(),
                     safe: true,
                     edits: vec![Edit { span: before, text: "^~ ".to_owned() }],
                 }),

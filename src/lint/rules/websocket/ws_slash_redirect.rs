@@ -52,7 +52,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
         let may_be_shorter = name.modifier.is_prefix() && way.pass.uri().is_none();
         found.push(match shorter.filter(|_| may_be_shorter) {
             Some(edit) => {
-                let title = "Take the path without the slash as well".to_owned();
+                let title = "take the path without the slash as well".to_owned();
                 finding.help(format!("write \"location {}\", which takes both", bare.as_bstr())).fix(Fix {
                     title,
                     safe: false,

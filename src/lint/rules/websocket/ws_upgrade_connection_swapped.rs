@@ -39,7 +39,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
                 .into_iter()
                 .fold(finding, |finding, map| finding.also(map.head(), "it gets its value here"));
             found.push(finding.help("write \"proxy_set_header Upgrade $http_upgrade;\"").fix(Fix {
-                title: "Send the client's Upgrade".to_owned(),
+                title: "send the client's Upgrade".to_owned(),
                 safe: true,
                 edits: vec![edit::replace(value, "$http_upgrade")],
             }));

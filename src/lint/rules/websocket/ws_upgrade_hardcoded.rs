@@ -37,7 +37,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
                 .also(way.pass.directive.head(), "plain requests go this way too")
                 .help("write \"proxy_set_header Upgrade $http_upgrade;\", which is empty where the client asks for nothing")
                 .fix(Fix {
-                    title: "Send the client's Upgrade".to_owned(),
+                    title: "send the client's Upgrade".to_owned(),
                     safe: true,
                     edits: vec![edit::replace(word, "$http_upgrade")],
                 }),

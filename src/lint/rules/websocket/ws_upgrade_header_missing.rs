@@ -42,7 +42,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
             None => finding,
         };
         found.push(finding.help(format!("write \"{line}\" beside it")).fix(Fix {
-            title: "Pass the client's Upgrade on".to_owned(),
+            title: "pass the client's Upgrade on".to_owned(),
             safe: headers.get("Upgrade").is_none(),
             edits: edits.into_iter().collect(),
         }));
