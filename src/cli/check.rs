@@ -22,8 +22,13 @@ use super::look::{Input, Look, STDIN};
 use accepted::Accepted;
 use report::Report;
 
+const AFTER_HELP: &str = "\
+wsproxy explain RULE says why a finding matters; the comment \"# wsproxy: allow(RULE) reason\" silences it.
+It exits with 1 where there are errors, and with 2 where it could not look.";
+
 /// The arguments of `wsproxy check`.
 #[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP)]
 pub struct Check {
     /// Configuration files, or parts of them such as those in conf.d; "-" is standard input
     #[arg(required = true, value_name = "FILE")]

@@ -26,7 +26,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::runtime;
 
 const AFTER_HELP: &str = "\
-Without a subcommand wsproxy serves. A newcomer starts with: wsproxy -c fixtures/gateway.conf
+Without a subcommand wsproxy serves: wsproxy -c nginx.conf
+A newcomer starts with: wsproxy check nginx.conf
 
 Signals, as nginx has them:
   TERM, INT  stops at once

@@ -22,14 +22,50 @@ fn block<'a>(page: &'a str, first: &str) -> &'a str {
 #[test]
 fn check_says_what_the_readme_shows() {
     let readme = page("README.md");
-    let shown = block(&readme, "$ wsproxy check fixtures/typos.conf");
+    let shown = block(&readme, "$ wsproxy check fixtures/chat.conf");
     let output = Command::new(env!("CARGO_BIN_EXE_wsproxy"))
-        .args(["check", "fixtures/typos.conf"])
+        .args(["check", "fixtures/chat.conf"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("the binary");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), shown);
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// Every option is in the table of the page about its command.
+#[test]
+fn options_are_on_their_pages() {
+    let pages = [
+        ("check", "docs/check.md"),
+        ("fmt", "docs/fmt.md"),
+        ("lsp", "docs/editor.md"),
+        ("route", "docs/route.md"),
+    ];
+    for (command, name) in pages {
+        let shown = page(name);
+        let output = run(&format!("wsproxy {command} --help"), Path::new(env!("CARGO_MANIFEST_DIR")));
+        let help = String::from_utf8(output.stdout).expect("text");
+        let words =
+            help.lines().filter(|line| line.trim_start().starts_with('-')).flat_map(str::split_whitespace);
+        let options: Vec<_> = words.filter(|word| word.starts_with("--") && *word != "--help").collect();
+        assert!(!options.is_empty(), "{help}");
+        for option in options {
+            let option = option.trim_end_matches(',');
+            assert!(shown.contains(&format!("`{option}")), "{name}: nothing about {option}");
+        }
+    }
+}
+
+/// The JSON on the page is what is printed of the lines above it.
+#[test]
+fn check_prints_the_json_that_its_page_shows() {
+    let shown = page("docs/check.md");
+    let section = shown.split_once("\n## JSON\n").expect("the section").1;
+    let place = Place::new();
+    place.write("site.conf", &format!("{}\n", block(section, "```nginx")));
+    let output = run("wsproxy check --format json site.conf", Path::new(place.value("DIR")));
+    let json = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text).expect("JSON");
+    assert_eq!(json(&output.stdout), json(block(section, "```json").as_bytes()));
 }
 
 #[test]
@@ -54,6 +90,8 @@ fn the_readmes_configuration_is_one() {
             command.arg("-p").arg(place.value("DIR")).arg("-c").arg(&path).output().expect("a program");
         assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
     }
+    let output = run("wsproxy check --deny warnings nginx.conf", Path::new(place.value("DIR")));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
 /// The lines that stand in the page's blocks of one kind of block.

@@ -10,7 +10,7 @@ use wsproxy::diagnostics::text::{render, render_all};
 use wsproxy::directive::{Catalogue, Context};
 use wsproxy::features::Options;
 use wsproxy::layout::{Refused, layout};
-use wsproxy::lint;
+use wsproxy::lint::{self, Selection};
 use wsproxy::model;
 use wsproxy::source::{Disk, Span};
 use wsproxy::syntax::{Body, Directive, NodeId, Quote, Reader, Tree, Word, understand};
@@ -30,15 +30,6 @@ pub fn tree_and_mistakes(path: &Path) -> String {
     text
 }
 
-/// The rules that the five mistakes are found by.
-const STORY: [&str; 5] = [
-    "ws-idle-timeout",
-    "ws-no-stickiness",
-    "ws-close-unexplained",
-    "ws-room-split",
-    "ws-handshake-unchecked",
-];
-
 /// What there is to say about a whole configuration, in the order of its files.
 pub fn told(path: &Path) -> String {
     let folder = path.parent().unwrap();
@@ -50,7 +41,7 @@ pub fn told(path: &Path) -> String {
     };
     let reader = Reader::new(folder, &Disk).hints(&Catalogue).file(path);
     let (tree, model, mut found) = understand(&reader, |tree| model::read(tree, &Disk, &options));
-    let rules = lint::findings(&tree, &model, &options, &found, &STORY.into_iter().collect());
+    let rules = lint::findings(&tree, &model, &options, &found, &Selection::default());
     found.retain(|found| found.severity >= Severity::Warning);
     found.extend(rules);
     found.sort_by_key(|found| (found.span().file, found.span().start));
