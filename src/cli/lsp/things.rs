@@ -2,7 +2,7 @@
 
 use bstr::{BString, ByteSlice};
 
-use crate::lint::site::{Origin, Site};
+use crate::lint::site::{Origin, PASSES, Site};
 use crate::source::Span;
 use crate::syntax::{Directive, NodeId, Tree, Word};
 
@@ -34,9 +34,6 @@ pub struct Named {
     pub span: Span,
 }
 
-/// Directives whose first argument may name a group of servers.
-const PASSES: [&str; 6] =
-    ["proxy_pass", "grpc_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass"];
 /// Directives whose first argument is the name of a cache.
 const CACHES: [&str; 4] = ["proxy_cache", "fastcgi_cache", "uwsgi_cache", "scgi_cache"];
 /// Directives that give a zone its name in an argument.

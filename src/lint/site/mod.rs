@@ -31,7 +31,7 @@ pub use handshakes::{Handshake, ONE_ONE_BY_DEFAULT, Way, has_upgrade};
 pub use listens::{Address, Addresses, Listen};
 pub use muddle::Muddled;
 pub use pieces::{Piece, named_groups, pieces};
-pub use proxied::{Headers, Pass};
+pub use proxied::{Headers, PASSES, Pass};
 pub use routes::Patterns;
 pub use values::{ANYTHING, Origin};
 

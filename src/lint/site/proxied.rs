@@ -9,6 +9,10 @@ use crate::syntax::{Directive, Word};
 
 use super::{Block, Held, Site};
 
+/// Directives that pass requests on to a server, or to a group of them.
+pub const PASSES: [&str; 6] =
+    ["proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass"];
+
 /// A `proxy_pass` of `http`, and the block in which it stands.
 #[derive(Clone, Copy)]
 pub struct Pass<'a> {

@@ -4,7 +4,7 @@ use bstr::ByteSlice;
 
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::directive::Context;
-use crate::lint::site::{Block, Modifier, Site};
+use crate::lint::site::{Block, Modifier, PASSES, Site};
 use crate::lint::{Mend, Profile, Rule, examples};
 use crate::source::Span;
 use crate::syntax::Directive;
@@ -63,18 +63,8 @@ fn is_closed(block: Block<'_>) -> bool {
 /// What would have answered in a location. A root may be there for the locations inside, for error pages and for
 /// variables.
 fn handlers(location: Block<'_>) -> Vec<&Directive> {
-    const ANSWERS: [&str; 9] = [
-        "proxy_pass",
-        "fastcgi_pass",
-        "uwsgi_pass",
-        "scgi_pass",
-        "grpc_pass",
-        "memcached_pass",
-        "try_files",
-        "stub_status",
-        "empty_gif",
-    ];
-    let mut all: Vec<&Directive> = ANSWERS.iter().filter_map(|name| location.own_last(name)).collect();
+    let answers = PASSES.iter().chain(&["try_files", "stub_status", "empty_gif"]);
+    let mut all: Vec<&Directive> = answers.filter_map(|name| location.own_last(name)).collect();
     let is_bare = location.children().next().is_none() && !location.has("error_page");
     if is_bare
         && !location.items().iter().any(|line| line.args.iter().any(|word| word.value.contains_str("_root")))

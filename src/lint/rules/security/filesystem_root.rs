@@ -2,7 +2,7 @@
 
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::directive::Context;
-use crate::lint::site::{Block, Site};
+use crate::lint::site::{Block, PASSES, Site};
 use crate::lint::{Mend, Profile, Rule, examples};
 
 pub static RULE: Rule = Rule {
@@ -18,20 +18,8 @@ pub static RULE: Rule = Rule {
     check,
 };
 
-/// What answers instead of files.
-const HANDLERS: [&str; 11] = [
-    "proxy_pass",
-    "fastcgi_pass",
-    "uwsgi_pass",
-    "scgi_pass",
-    "grpc_pass",
-    "memcached_pass",
-    "return",
-    "stub_status",
-    "empty_gif",
-    "content_by_lua_block",
-    "internal",
-];
+/// What answers instead of files, beside [`PASSES`].
+const HANDLERS: [&str; 5] = ["return", "stub_status", "empty_gif", "content_by_lua_block", "internal"];
 
 fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
     for (block, directive) in site.all(&["root", "alias"]) {
@@ -105,7 +93,7 @@ fn is_wide(block: Block<'_>) -> bool {
 }
 
 fn serves_files(block: Block<'_>) -> bool {
-    !HANDLERS.iter().any(|name| block.has(name))
+    !PASSES.iter().chain(&HANDLERS).any(|name| block.has(name))
         && !block
             .own("deny")
             .iter()

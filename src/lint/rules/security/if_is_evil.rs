@@ -4,7 +4,7 @@ use bstr::ByteSlice;
 
 use crate::diagnostics::{Diagnostic, Severity};
 use crate::directive::Context;
-use crate::lint::site::{Block, Operator, Site};
+use crate::lint::site::{Block, Operator, PASSES, Site};
 use crate::lint::{Mend, Profile, Rule, examples};
 use crate::syntax::Directive;
 
@@ -74,7 +74,7 @@ fn leaves(block: Block<'_>) -> bool {
 fn skips_try_files(rule: &Rule, location: Block<'_>, ifs: &[Block<'_>], found: &mut Vec<Diagnostic>) {
     let Some(try_files) = location.own_last("try_files") else { return };
     // One that has a handler of its own answers by that.
-    let is_lost = |block: &&Block<'_>| !HANDLERS.iter().any(|name| block.has(name));
+    let is_lost = |block: &&Block<'_>| !PASSES.iter().any(|name| block.has(name));
     let Some(first) = ifs.iter().find(is_lost) else { return };
     let Some(head) = first.head() else { return };
     let message = format!(
@@ -86,10 +86,6 @@ fn skips_try_files(rule: &Rule, location: Block<'_>, ifs: &[Block<'_>], found: &
     }
     found.push(finding.help("take the \"if\" out of the location: a \"set\" may stand in the server, a choice between values in a \"map\""));
 }
-
-/// What answers a request that stays in the `if`.
-const HANDLERS: [&str; 6] =
-    ["proxy_pass", "fastcgi_pass", "uwsgi_pass", "scgi_pass", "grpc_pass", "memcached_pass"];
 
 fn replaces_headers(rule: &Rule, ifs: &[Block<'_>], found: &mut Vec<Diagnostic>) {
     for block in ifs {
