@@ -114,16 +114,20 @@ impl Check {
             Ok(accepted) => accepted,
             Err(message) => return could_not(&message),
         };
-        let mut blind = false;
         let mut subjects = Vec::new();
+        let mut errors = Vec::new();
         for file in &self.files {
             match self.subject(file) {
                 Ok(subject) => subjects.push(subject),
-                Err(error) => {
-                    blind = true;
-                    eprintln!("wsproxy: {error}");
-                }
+                // What is wrong with an option is wrong for each file.
+                Err(error) if errors.contains(&error) => {}
+                Err(error) => errors.push(error),
             }
+        }
+        errors.iter().for_each(|error| eprintln!("wsproxy: {error}"));
+        let mut blind = !errors.is_empty();
+        if subjects.is_empty() && self.format == Format::Text {
+            return ExitCode::from(COULD_NOT_LOOK);
         }
         let mut texts = Overlay::new(&Disk);
         if self.fixing.is_asked_for() {

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::directive::catalogue::distance;
 use crate::lint::{self, RULES, pages};
 
 /// The arguments of `wsproxy rules`.
@@ -84,10 +83,8 @@ impl Explain {
                 }
                 None => {
                     unknown = true;
-                    let names = RULES.iter().map(|rule| rule.name);
-                    let near = names.filter_map(|known| Some((distance(name, known, 4)?, known))).min();
-                    let near =
-                        near.map_or(String::new(), |(_, known)| format!("; did you mean \"{known}\"?"));
+                    let near = lint::nearest(name);
+                    let near = near.map_or(String::new(), |known| format!("; did you mean \"{known}\"?"));
                     eprintln!("wsproxy: there is no rule \"{name}\"{near} (wsproxy rules lists them)");
                 }
             }

@@ -127,8 +127,8 @@ fn unknown(allow: &Allow) -> Diagnostic {
 
 /// The rule whose name was most likely meant.
 pub fn nearest(name: &str) -> Option<&'static str> {
-    const APART: usize = 4;
-    let known = RULES.iter().filter_map(|rule| Some((distance(name, rule.name, APART)?, rule.name)));
+    let apart = (name.len() / 3).min(4);
+    let known = RULES.iter().filter_map(|rule| Some((distance(name, rule.name, apart)?, rule.name)));
     known.min().map(|(_, known)| known)
 }
 

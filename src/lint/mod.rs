@@ -24,6 +24,7 @@ use crate::syntax::Tree;
 
 pub use aged::aged;
 use allow::Allows;
+pub use allow::nearest;
 use included::Included;
 pub use rule::{Examples, Group, Level, Mend, Profile, Rule, Selection, Version};
 pub use rules::RULES;
@@ -99,7 +100,8 @@ pub fn findings(
         }
         all.extend(found);
     }
-    let complete = mistakes.iter().all(|mistake| mistake.severity < Severity::Error);
+    // What a part of a configuration leaves unsaid is found where the rest is seen.
+    let complete = !options.fragment && mistakes.iter().all(|mistake| mistake.severity < Severity::Error);
     all.extend(allows.told(selection, complete));
     all.sort_by_key(|finding| (finding.span().file, finding.span().start));
     all

@@ -55,6 +55,10 @@ fn the_exit_code_tells_clean_from_wrong_from_unseen() {
     let wrong = check(&[("a.conf", BAD)], &[], None);
     assert_eq!(wrong.code(), Some(1));
     assert!(wrong.out().ends_with("\n1 error in 1 file\n"), "{}", wrong.out());
+    let nothing = check(&[("a.conf", GOOD), ("b.conf", GOOD)], &["--rule", "nope=off", "b.conf"], None);
+    assert_eq!((nothing.code(), nothing.out()), (Some(2), String::new()));
+    let said = String::from_utf8_lossy(&nothing.output.stderr);
+    assert!(said.starts_with("wsproxy: there is no rule \"nope\": ") && said.lines().count() == 1, "{said}");
     let unseen = check(&[("a.conf", GOOD)], &["nowhere.conf"], None);
     assert_eq!(unseen.code(), Some(2));
     assert!(String::from_utf8_lossy(&unseen.output.stderr).contains("nowhere.conf"));
@@ -238,6 +242,21 @@ fn codes(folder: &Path, found: &mut BTreeSet<String>) {
             }
         }
     }
+}
+
+#[test]
+fn what_is_allowed_in_a_part_may_be_found_in_the_whole() {
+    let page = std::fs::read_to_string("docs/check.md").unwrap();
+    let rest = page.split_once("```nginx\nlocation /chat {").expect("an example").1;
+    let part = format!("location /chat {{{}", rest.split("```").next().unwrap());
+    let alone = check(&[("part.conf", &part)], &[], None);
+    assert_eq!(alone.out(), "no errors, no warnings\n");
+    let whole = format!(
+        "events {{ worker_connections 4096; }}\nhttp {{ upstream chat {{ server 127.0.0.1:1; server 127.0.0.1:2; }}\n\
+         proxy_http_version 1.1; proxy_set_header Host $host; server {{ listen 80;\n{part}}} }}\n"
+    );
+    let whole = check(&[("nginx.conf", &whole)], &["--rule", "px=off"], None);
+    assert_eq!(whole.out(), "no errors, no warnings\n");
 }
 
 #[test]
