@@ -34,7 +34,7 @@ pub struct Rule {
     pub check: fn(&Rule, &Site<'_>, &mut Vec<Diagnostic>),
 }
 
-/// See [`Rule::examples`]; [`examples!`](super::examples) takes them from their files.
+/// See [`Rule::examples`]; `examples!` takes them from their files.
 #[derive(Clone, Copy)]
 pub struct Examples {
     pub bad: &'static str,
