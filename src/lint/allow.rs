@@ -53,8 +53,11 @@ impl<'a> Allows<'a> {
                 let Some(Note::Allow { rules, .. }) = comment.note(&tree.sources) else { continue };
                 let about = about(tree, &directives, comment.span);
                 let text = tree.sources.bytes(comment.span);
+                let mut at = text.find_byte(b'(').unwrap_or(0);
                 let allow = |name: &'a [u8]| {
-                    let from = comment.span.start + text.find(name).unwrap_or(0) as u32;
+                    at += text[at..].find(name).unwrap_or(0);
+                    let from = comment.span.start + at as u32;
+                    at += name.len();
                     Allow {
                         name,
                         rule: name.to_str().ok().and_then(find),
@@ -147,49 +150,62 @@ fn of_file(tree: &Tree, file: FileId) -> Vec<&Directive> {
     found
 }
 
-/// What an exemption is about: places in its file.
+/// What an exemption is about: places in its file, whose `directives` are in order.
 fn about(tree: &Tree, directives: &[&Directive], comment: Span) -> Vec<Span> {
+    let behind = directives.partition_point(|directive| directive.span.start < comment.start);
+    let (earlier, later) = directives.split_at(behind);
+    if let Some(broken) = earlier.last().filter(|last| covers(words(last), comment)) {
+        return vec![broken.span];
+    }
     let text = &tree.sources.get(comment.file).text;
     let from = text.line_starts()[text.line(comment.start) as usize - 1];
-    let before = &text.bytes[from as usize..comment.start as usize];
-    if !before.trim_ascii().is_empty() {
-        let line = Span { start: from, end: comment.start, ..comment };
-        let ends_here = |directive: &&&Directive| match &directive.body {
-            Body::Block { open, .. } => covers(line, *open),
-            _ => {
-                covers(line, directive.span.after())
-                    || covers(line, Span { start: directive.span.end - 1, ..directive.span })
-            }
-        };
-        let ending = directives.iter().filter(ends_here).map(|directive| directive.span);
-        return std::iter::once(line).chain(ending).collect();
+    let line = Span { start: from, end: comment.start, ..comment };
+    if !text.bytes[from as usize..comment.start as usize].trim_ascii().is_empty() {
+        return on_line(earlier, line);
     }
     let inner = |directive: &Directive| match &directive.body {
         Body::Block { open, .. } => covers(Span { start: open.end, ..directive.span }, comment),
         _ => false,
     };
-    let around = directives.iter().rev().find(|directive| inner(directive));
-    let within =
-        around.map_or(Span { start: 0, end: text.bytes.len() as u32, ..comment }, |block| block.span);
-    let beside = |directive: &&&Directive| {
-        directive.span != within
-            && around.is_none_or(|block| covers(block.span, directive.span))
-            && around.map(|block| block.id) == own_block(tree, directive, comment.file)
+    let outwards = |directive: &&'_ Directive| own_block(tree, directive, comment.file);
+    let around = std::iter::successors(earlier.last().copied(), outwards).find(|block| inner(block));
+    let is_first = match around {
+        Some(block) => block.items().first().is_none_or(|first| comment.start < tree.get(*first).span.start),
+        None => earlier.is_empty(),
     };
-    let first = directives.iter().find(beside);
-    if first.is_none_or(|first| comment.start < first.span.start) {
-        return vec![within];
+    let next = later.first().filter(|next| around.is_none_or(|block| covers(block.span, next.span)));
+    match (is_first, around) {
+        (true, Some(block)) => vec![block.span],
+        (true, None) => vec![Span { start: 0, end: text.bytes.len() as u32, ..comment }],
+        (false, _) => next.map(|directive| directive.span).into_iter().collect(),
     }
-    let next = directives.iter().filter(beside).find(|directive| comment.start < directive.span.start);
-    next.map(|directive| directive.span).into_iter().collect()
 }
 
-/// The block that a directive stands in, if it is in the same file.
-fn own_block(tree: &Tree, directive: &Directive, file: FileId) -> Option<crate::syntax::NodeId> {
-    directive.parent.filter(|parent| {
-        let parent = tree.get(*parent);
-        parent.span.file == file && matches!(parent.body, Body::Block { .. })
-    })
+/// What an exemption at the end of a line is about: the line, what ends there and the blocks that open there.
+fn on_line(earlier: &[&Directive], line: Span) -> Vec<Span> {
+    let is_about = |directive: &&&Directive| match &directive.body {
+        Body::Block { open, .. } => covers(line, *open),
+        _ => covers(line, Span { start: directive.span.end - 1, ..directive.span }),
+    };
+    // One may have begun on a line before.
+    let from = earlier.partition_point(|directive| directive.span.start < line.start).saturating_sub(1);
+    let about = earlier[from..].iter().filter(is_about).map(|directive| directive.span);
+    std::iter::once(line).chain(about).collect()
+}
+
+/// A directive from its name to its `;` or `{`.
+fn words(directive: &Directive) -> Span {
+    match &directive.body {
+        Body::Block { open, .. } => Span { end: open.end, ..directive.span },
+        Body::Lua(text) => Span { end: text.start, ..directive.span },
+        Body::None | Body::Included(_) => directive.span,
+    }
+}
+
+/// The block that a directive stands in, if it is in this file.
+fn own_block<'a>(tree: &'a Tree, directive: &Directive, file: FileId) -> Option<&'a Directive> {
+    let parent = tree.get(directive.parent?);
+    (parent.span.file == file && matches!(parent.body, Body::Block { .. })).then_some(parent)
 }
 
 fn covers(around: Span, place: Span) -> bool {

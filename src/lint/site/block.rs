@@ -114,6 +114,16 @@ impl<'a> Block<'a> {
         &self.held().items
     }
 
+    /// The names of what stands in it, each once.
+    pub fn names(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = &self.held().by_name[..];
+        std::iter::from_fn(move || {
+            let name = &rest.first()?.name.value[..];
+            rest = &rest[rest.partition_point(|directive| directive.name.value == name)..];
+            Some(name)
+        })
+    }
+
     /// The directives of a name that stand in the block itself, in order.
     pub fn own(self, name: &str) -> &'a [&'a Directive] {
         self.held().named(name.as_bytes())

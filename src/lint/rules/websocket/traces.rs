@@ -46,9 +46,7 @@ pub fn source(block: Block<'_>, text: &[u8], holds: impl Fn(&[u8]) -> bool) -> O
 pub fn ifs(location: Block<'_>) -> impl Iterator<Item = Block<'_>> {
     let blocks =
         location.outwards().filter(|block| Context::SERVER.or(Context::LOCATION).meets(block.context()));
-    blocks
-        .flat_map(Block::children)
-        .filter(|block| Context::IF_SERVER.or(Context::IF_LOCATION).meets(block.context()))
+    blocks.flat_map(|block| block.own("if").iter().filter_map(|line| block.site.block(line)))
 }
 
 /// The directive that makes a request an error in this block.
@@ -64,5 +62,5 @@ pub fn refusal<'a>(block: Block<'a>) -> Option<&'a Directive> {
 pub fn has_a_script(location: Block<'_>) -> bool {
     let is_script =
         |name: &[u8]| name.contains_str("_by_lua") || name.starts_with(b"js_") || name.starts_with(b"perl");
-    location.outwards().flat_map(Block::items).any(|line| is_script(&line.name.value))
+    location.outwards().flat_map(Block::names).any(is_script)
 }
