@@ -4,11 +4,15 @@ use bstr::ByteSlice;
 
 use crate::diagnostics::Edit;
 use crate::source::{Sources, Span};
-use crate::syntax::{Body, Directive, Tree, Word};
+use crate::syntax::{Body, Directive, Note, Tree, Word, note};
 
-/// Puts a line, or several, before a directive.
+/// Puts a line, or several, before a directive, and before exemptions above it that are about it.
 pub fn before(tree: &Tree, directive: &Directive, line: &str) -> Edit {
     let place = Span { end: directive.span.start, ..directive.span };
+    let place = match is_first(tree, directive) {
+        true => place,
+        false => exemptions(tree, place).first().map_or(place, |first| Span { end: first.start, ..*first }),
+    };
     let text = match indent(&tree.sources, place) {
         Some(indent) => {
             let end = line_end(&tree.sources, place);
@@ -25,7 +29,8 @@ pub fn after(tree: &Tree, directive: &Directive, line: &str) -> Edit {
     behind(&tree.sources, directive.span.after(), indent.as_deref(), line)
 }
 
-/// Puts a line, or several, in a block, before all others; `None` if the directive has no block.
+/// Puts a line, or several, in a block, before all others, but behind exemptions that are about the block; `None` if
+/// the directive has no block.
 pub fn first_in(tree: &Tree, block: &Directive, line: &str) -> Option<Edit> {
     let Body::Block { open, .. } = &block.body else { return None };
     let own =
@@ -34,7 +39,10 @@ pub fn first_in(tree: &Tree, block: &Directive, line: &str) -> Option<Edit> {
         Some(first) => own(tree.get(*first)),
         None => own(block).map(|outer| outer + "    "),
     };
-    Some(behind(&tree.sources, open.after(), inner.as_deref(), line))
+    let first = block.items().first().map(|first| tree.get(*first).span);
+    let head = first.map(|first| exemptions(tree, Span { end: first.start, ..first })).unwrap_or_default();
+    let place = head.last().map_or(open.after(), |last| last.after());
+    Some(behind(&tree.sources, place, inner.as_deref(), line))
 }
 
 /// Takes a directive away, with its line if nothing else stands on it.
@@ -96,7 +104,7 @@ pub fn quoted(text: &str) -> String {
 fn behind(sources: &Sources, place: Span, indent: Option<&str>, line: &str) -> Edit {
     let bytes = &sources.get(place.file).text.bytes;
     let rest = &bytes[place.end as usize..];
-    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+    let end = rest.find_byte(b'\n').unwrap_or(rest.len());
     let tail = rest[..end].trim_ascii();
     match indent {
         Some(indent) if tail.is_empty() || tail.starts_with(b"#") => {
@@ -110,6 +118,43 @@ fn behind(sources: &Sources, place: Span, indent: Option<&str>, line: &str) -> E
     }
 }
 
+/// Whether nothing stands before a directive in its block, or in its file.
+fn is_first(tree: &Tree, directive: &Directive) -> bool {
+    match directive.parent {
+        Some(parent) => tree.get(parent).items(),
+        None => tree.roots(),
+    }
+    .iter()
+    .map(|beside| tree.get(*beside).span)
+    .find(|beside| beside.file == directive.span.file)
+    .is_none_or(|first| first == directive.span)
+}
+
+/// The exemptions that stand on lines of their own above a place, with nothing but comments between, in order.
+fn exemptions(tree: &Tree, place: Span) -> Vec<Span> {
+    let bytes = &tree.sources.get(place.file).text.bytes;
+    let (mut found, mut end) = (Vec::new(), line_start(bytes, place.end));
+    while let Some(above) = end.checked_sub(1) {
+        let start = line_start(bytes, above);
+        let line = &bytes[start as usize..above as usize];
+        let comment = line.trim_ascii();
+        if !comment.is_empty() && !comment.starts_with(b"#") {
+            break;
+        }
+        if matches!(note(comment), Some(Note::Allow { .. })) {
+            let start = start + (line.len() - line.trim_ascii_start().len()) as u32;
+            found.push(Span { start, end: start + comment.len() as u32, ..place });
+        }
+        end = start;
+    }
+    // What looks like one may be part of a word.
+    found.retain(|one| {
+        tree.comments.iter().any(|comment| comment.span.start == one.start && comment.span.file == one.file)
+    });
+    found.reverse();
+    found
+}
+
 /// Lines as they stand below each other in a file.
 fn indented(lines: &str, end: &str, indent: &str) -> String {
     lines.replace('\n', &format!("{end}{indent}"))
@@ -120,11 +165,15 @@ fn joined(lines: &str) -> String {
     lines.split('\n').map(str::trim_start).collect::<Vec<&str>>().join(" ")
 }
 
+/// Where the line of a place begins.
+fn line_start(bytes: &[u8], place: u32) -> u32 {
+    bytes[..place as usize].rfind_byte(b'\n').map_or(0, |at| at as u32 + 1)
+}
+
 /// What stands before a place on its line, if that is white space.
 fn indent(sources: &Sources, place: Span) -> Option<String> {
-    let bytes = &sources.get(place.file).text.bytes[..place.end as usize];
-    let from = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let before = &bytes[from..];
+    let bytes = &sources.get(place.file).text.bytes;
+    let before = &bytes[line_start(bytes, place.end) as usize..place.end as usize];
     before
         .iter()
         .all(|byte| matches!(byte, b' ' | b'\t'))
@@ -134,7 +183,7 @@ fn indent(sources: &Sources, place: Span) -> Option<String> {
 /// How lines of a file end.
 fn line_end(sources: &Sources, place: Span) -> &'static str {
     let bytes = &sources.get(place.file).text.bytes;
-    match bytes.iter().position(|byte| *byte == b'\n') {
+    match bytes.find_byte(b'\n') {
         Some(at) if at > 0 && bytes[at - 1] == b'\r' => "\r\n",
         _ => "\n",
     }
@@ -143,7 +192,7 @@ fn line_end(sources: &Sources, place: Span) -> &'static str {
 /// Where the next line begins, if nothing but white space stands before it.
 fn blank_to_line_end(bytes: &[u8], from: u32) -> Option<u32> {
     let rest = &bytes[from as usize..];
-    let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+    let end = rest.find_byte(b'\n').map_or(rest.len(), |at| at + 1);
     rest[..end].trim_ascii().is_empty().then_some(from + end as u32)
 }
 
@@ -196,6 +245,29 @@ mod tests {
         assert_eq!(made(&all, before(&all, a, "c {\n    d;\n}")), "http { c { d; } a 1; b; }");
         assert_eq!(made(&all, first_in(&all, http, "c;").unwrap()), "http { c; a 1; b; }");
         assert_eq!(made(&all, remove(&all, a)), "http {  b; }");
+    }
+
+    #[test]
+    fn exemptions_stay_with_what_they_are_about() {
+        let all = tree("http {\n  a;\n  # wsproxy: allow(x) why\n  # more of it\n\n  b;\n}\n");
+        let http = all.items(None).next().unwrap();
+        let b = all.items(Some(http.id)).nth(1).unwrap();
+        let before_b = made(&all, before(&all, b, "c;"));
+        assert_eq!(before_b, "http {\n  a;\n  c;\n  # wsproxy: allow(x) why\n  # more of it\n\n  b;\n}\n");
+        let all = tree("http {\n  # wsproxy: allow(x) all of it\n\n  a;\n}\n");
+        let http = all.items(None).next().unwrap();
+        let a = all.items(Some(http.id)).next().unwrap();
+        let before_a = made(&all, before(&all, a, "c;"));
+        assert_eq!(before_a, "http {\n  # wsproxy: allow(x) all of it\n\n  c;\n  a;\n}\n");
+        let first = made(&all, first_in(&all, http, "c;").unwrap());
+        assert_eq!(first, "http {\n  # wsproxy: allow(x) all of it\n  c;\n\n  a;\n}\n");
+    }
+
+    #[test]
+    fn what_looks_like_an_exemption_in_a_word_is_none() {
+        let all = tree("a;\nb \"\n# wsproxy: allow(x)\";\nc;\n");
+        let c = all.items(None).nth(2).unwrap();
+        assert_eq!(made(&all, before(&all, c, "d;")), "a;\nb \"\n# wsproxy: allow(x)\";\nd;\nc;\n");
     }
 
     #[test]
