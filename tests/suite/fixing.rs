@@ -184,3 +184,17 @@ fn a_part_may_change_what_lies_around_its_main_file() {
     assert_eq!((code, &*error), (Some(0), "mended 1 in 1 file\n"));
     assert_eq!(read(&folder, "snippets/b"), b"location / { root /srv; }\n");
 }
+
+/// Where nginx runs, one of the sites may have the mark already.
+#[test]
+fn no_default_server_is_chosen_where_sites_are_elsewhere() {
+    let servers = "server { listen 80; server_name a; }\nserver { listen 80; server_name b; }\n";
+    let whole = |include: &str| format!("events {{}}\nhttp {{\n{include}{servers}}}\n");
+    let mended = |text: &str| {
+        let folder = folder(&[("a.conf", text.as_bytes())]);
+        check(folder.path(), &["--rule", "all=off", "--rule", "OPS501=on", "--fix", "a.conf"], b"");
+        read(&folder, "a.conf") != text.as_bytes()
+    };
+    assert!(mended(&whole("")));
+    assert!(!mended(&whole("include sites/*.conf;\n")) && !mended(servers));
+}

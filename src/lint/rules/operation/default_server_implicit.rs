@@ -1,6 +1,7 @@
 //! Addresses whose default server nobody chose.
 
 use crate::diagnostics::{Diagnostic, Fix, Severity};
+use crate::directive::Context;
 use crate::lint::site::{Address, Addresses, Site};
 use crate::lint::{Mend, Profile, Rule, edit, examples};
 
@@ -23,6 +24,7 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
     if !addresses.are_known {
         return;
     }
+    let safe = !has_empty_include(site);
     let mut implicit: Vec<&Address<'_>> =
         addresses.all.iter().filter(|address| is_implicit(address)).collect();
     implicit.sort_by_key(|address| address.listens[0].server.head().map(|head| (head.file, head.start)));
@@ -48,10 +50,17 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
         };
         let edits = lines.iter().map(|line| edit::append(line, "default_server")).collect();
         found.push(match lines.len() == same.len() {
-            true => finding.fix(Fix { title: "mark it, so that it stays".to_owned(), safe: true, edits }),
+            true => finding.fix(Fix { title: "mark it, so that it stays".to_owned(), safe, edits }),
             false => finding,
         });
     }
+}
+
+/// Whether an `include` brings nothing here: where nginx runs it may bring the server that was chosen.
+fn has_empty_include(site: &Site<'_>) -> bool {
+    site.within(Context::MAIN.or(Context::HTTP))
+        .flat_map(|block| block.own("include"))
+        .any(|include| include.items().is_empty())
 }
 
 /// Whether several servers listen there, and nobody chose among them.
