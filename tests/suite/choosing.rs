@@ -92,6 +92,41 @@ fn an_exemption_at_the_head_of_a_block_is_about_the_block() {
 }
 
 #[test]
+fn an_exemption_between_words_is_about_their_directive() {
+    let broken = |line: &str| {
+        let allow = "# wsproxy: allow(ws-idle-timeout) the chat pings by itself";
+        let one = line.replace('#', &format!("{allow}\n"));
+        chat([""; 6]).replace("location /chat {", &one)
+    };
+    assert!(codes(&broken("location #/chat {")).is_empty());
+    assert!(codes(&broken("location\n/chat\n# {")).is_empty());
+    let elsewhere =
+        chat([""; 6]).replace("return 204;", "return\n# wsproxy: allow(ws-idle-timeout) not here\n204;");
+    assert_eq!(codes(&elsewhere), [RULE, "unused-allow"]);
+}
+
+#[test]
+fn an_exemption_of_several_rules_tells_them_apart() {
+    let mut places = [""; 6];
+    places[0] = "# wsproxy: allow(ws-idle-timeout, ws-idle-time) a typo";
+    assert_eq!(codes(&chat(places)), ["unknown-rule"]);
+}
+
+#[test]
+fn a_list_of_addresses_goes_on_where_it_is_included() {
+    let codes = |text: &str| {
+        let output = check(folder(text).path(), &[]);
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let found = json["diagnostics"].as_array().unwrap().iter();
+        found.map(|one| one["code"].as_str().unwrap().to_owned()).collect::<Vec<String>>()
+    };
+    let list = "allow 192.0.2.0/24;\nallow 198.51.100.0/24;\n";
+    assert!(codes(list).is_empty());
+    let server = format!("server {{\nlisten 127.0.0.1:8080;\n{list}return 204;\n}}\n");
+    assert!(codes(&server).contains(&"allow-without-deny".to_owned()));
+}
+
+#[test]
 fn an_exemption_holds_in_what_is_included() {
     let folder = folder(
         "events { worker_connections 4096; }\nhttp {\n# wsproxy: allow(ws-idle-timeout) all of them ping\nserver { \

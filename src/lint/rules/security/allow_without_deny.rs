@@ -27,7 +27,9 @@ fn check(rule: &Rule, site: &Site<'_>, found: &mut Vec<Diagnostic>) {
     for block in site.blocks().filter(|block| block.has("allow")) {
         let idle = idle(block);
         let (Some(first), Some(last)) = (idle.first(), idle.last()) else { continue };
-        if !block.is_known() || is_way_in(block) {
+        // A file of nothing but addresses is a part of a list that goes on where it is included.
+        let is_part = block.head().is_none();
+        if is_part || !block.is_known() || is_way_in(block) {
             continue;
         }
         let named: Vec<_> =
