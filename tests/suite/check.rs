@@ -77,7 +77,7 @@ fn standard_input_is_a_file_too() {
 
 #[test]
 fn a_warning_fails_only_where_that_is_asked_for() {
-    let warned = "events { }\nhttp { server { set_real_ip_from 10.0.0.1/8; allow 10.0.0.1/8; } }\n";
+    let warned = "events { }\nhttp { server { set_real_ip_from 10.0.0.1/8; allow 10.0.0.1/8; deny all; } }\n";
     assert_eq!(check(&[("a.conf", warned)], &[], None).code(), Some(0));
     assert_eq!(check(&[("a.conf", warned)], &["--deny", "warnings"], None).code(), Some(1));
 }
