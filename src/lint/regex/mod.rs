@@ -67,6 +67,11 @@ impl Regex {
         self.group(group).is_some_and(|part| may_hold(part, byte))
     }
 
+    /// Whether a group that takes anything takes this byte first.
+    pub fn group_begins_with(&self, group: usize, byte: u8) -> bool {
+        self.group(group).is_some_and(|part| begins_with(part, byte))
+    }
+
     /// Whether all of what is matched, not only a part of it, is free of this byte. A line break at the very end is
     /// overlooked: `$` lets it pass.
     pub fn excludes(&self, byte: u8) -> bool {
@@ -165,6 +170,23 @@ fn may_hold(part: &Hir, byte: u8) -> bool {
         HirKind::Class(class) => holds(class, byte),
         _ => false,
     })
+}
+
+/// Whether nothing that a part matches begins with another byte; it may match nothing at all.
+fn begins_with(part: &Hir, byte: u8) -> bool {
+    match part.kind() {
+        HirKind::Empty | HirKind::Look(_) => true,
+        HirKind::Literal(literal) => literal.0.first() == Some(&byte),
+        HirKind::Class(_) => false,
+        HirKind::Capture(capture) => begins_with(&capture.sub, byte),
+        HirKind::Repetition(repetition) => begins_with(&repetition.sub, byte),
+        HirKind::Alternation(parts) => parts.iter().all(|part| begins_with(part, byte)),
+        HirKind::Concat(parts) => {
+            let certain = parts.iter().position(|part| part.properties().minimum_len() > Some(0));
+            let leading = certain.map_or(parts.len(), |at| at + 1);
+            parts[..leading].iter().all(|part| begins_with(part, byte))
+        }
+    }
 }
 
 fn choices(part: &Hir, most: usize) -> Option<usize> {

@@ -212,11 +212,14 @@ fn is_clients(name: &[u8]) -> bool {
         || matches!(&name[..], b"args" | b"query_string" | b"request_uri" | b"uri" | b"document_uri")
 }
 
-/// What a group takes: one of few texts is the author's choice.
+/// What a group takes: one of few texts is the author's choice, and what has its own slash is a path.
 fn taken(regex: &Regex, number: usize, shown: &str, pattern: Option<Span>) -> Part {
     const FEW: usize = 100;
     if regex.choices(number, FEW).is_some() {
         return Part::Other;
+    }
+    if regex.group_begins_with(number, b'/') {
+        return Part::Path;
     }
     let leaves_label = b"/?#@:\\".iter().any(|byte| regex.group_may_hold(number, *byte));
     let variable = shown.to_owned();
