@@ -1,5 +1,7 @@
 //! `auth_jwt` where no keys are in effect: nobody could be let in.
 
+use std::collections::HashSet;
+
 use crate::diagnostics::Diagnostic;
 use crate::directive::Context;
 use crate::syntax::{Directive, NodeId};
@@ -13,13 +15,10 @@ pub fn afterwards(whole: &Whole, build: &mut Build) {
         return;
     }
     let blocks = Context::SERVER.or(Context::LOCATION);
-    let locations: Vec<Option<NodeId>> = whole.within(Context::LOCATION).collect();
-    for block in whole.within(blocks) {
-        let holds = |inner: &Option<NodeId>| inner.is_some_and(|inner| whole.tree.block_of(inner) == block);
-        // What holds around locations is for them to have: each may have keys of its own.
-        if locations.iter().any(holds) {
-            continue;
-        }
+    // What holds around locations is for them to have: each may have keys of its own.
+    let around: HashSet<Option<NodeId>> =
+        whole.within(Context::LOCATION).flatten().map(|location| whole.tree.block_of(location)).collect();
+    for block in whole.within(blocks).filter(|block| !around.contains(block)) {
         // Most likely asked by a request that is made inside, which nobody judges.
         if whole.own(block, "internal").is_some() {
             continue;
