@@ -101,8 +101,12 @@ pub fn set(written: &mut Written, call: &mut Call) {
             rest
         }
         (None, None) => {
+            // A WebSocket begins as a request of HTTP, and `wss` as one of HTTPS.
+            let written = call.text(0);
+            let (scheme, rest) = written.split_once("://").unwrap_or(("", &written));
+            let meant = if scheme.eq_ignore_ascii_case("wss") { "https" } else { "http" };
             let finding = Diagnostic::error("invalid-url", span, "invalid URL prefix")
-                .help(format!("write \"proxy_pass http://{};\"", call.text(0)));
+                .help(format!("write \"proxy_pass {meant}://{rest};\""));
             return call.say(finding);
         }
     };
