@@ -116,12 +116,7 @@ impl<'a> Block<'a> {
 
     /// The names of what stands in it, each once.
     pub fn names(self) -> impl Iterator<Item = &'a [u8]> {
-        let mut rest = &self.held().by_name[..];
-        std::iter::from_fn(move || {
-            let name = &rest.first()?.name.value[..];
-            rest = &rest[rest.partition_point(|directive| directive.name.value == name)..];
-            Some(name)
-        })
+        self.held().names.iter().map(|(name, _)| *name)
     }
 
     /// The directives of a name that stand in the block itself, in order.

@@ -15,6 +15,7 @@ mod routes;
 mod values;
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use crate::diagnostics::Diagnostic;
@@ -69,6 +70,8 @@ struct Held<'a> {
     items: Vec<&'a Directive>,
     /// The same by name, those of one name in the order in which they are written.
     by_name: Vec<&'a Directive>,
+    /// Each name and where its directives are in `by_name`: so few that they are found by looking at each.
+    names: Vec<(&'a [u8], Range<usize>)>,
 }
 
 impl<'a> Site<'a> {
@@ -180,13 +183,17 @@ impl<'a> Held<'a> {
         let items: Vec<&Directive> = tree.items(directive.map(|directive| directive.id)).collect();
         let mut by_name = items.clone();
         by_name.sort_by(|one, other| one.name.value.cmp(&other.name.value));
-        Held { directive, context, parent, children: Vec::new(), items, by_name }
+        let mut names: Vec<(&[u8], Range<usize>)> = Vec::new();
+        for same in by_name.chunk_by(|one, other| one.name.value == other.name.value) {
+            let from = names.last().map_or(0, |(_, range)| range.end);
+            names.push((&same[0].name.value, from..from + same.len()));
+        }
+        Held { directive, context, parent, children: Vec::new(), items, by_name, names }
     }
 
     /// The directives of a name.
     fn named(&self, name: &[u8]) -> &[&'a Directive] {
-        let from = self.by_name.partition_point(|directive| &directive.name.value[..] < name);
-        let count = self.by_name[from..].partition_point(|directive| &directive.name.value[..] == name);
-        &self.by_name[from..from + count]
+        let found = self.names.iter().find(|(known, _)| *known == name);
+        found.map_or(&[], |(_, range)| &self.by_name[range.clone()])
     }
 }
