@@ -11,6 +11,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use wsproxy::http1::body::{BodyDecoder, CHUNK_END, LAST_CHUNK, Trailers, chunk_head};
 use wsproxy::http1::response::ParsedResponse;
@@ -180,6 +181,9 @@ fn an_idle_tunnel_holds_little() {
     let (rules, tunnels) = (rules(), Tunnels::start("tunnels".to_owned()).unwrap());
     let (owner, _closing) = mpsc::channel();
     let mut held = Vec::new();
+    // A thread that waits for an answer for the first time makes itself what it is woken by.
+    let (_silent, nothing) = mpsc::channel::<()>();
+    assert!(nothing.recv_timeout(Duration::from_millis(1)).is_err());
     for _ in 0..3 {
         for _ in 0..TUNNELS {
             // Each other's far end: it is as idle as a tunnel can be.
