@@ -96,3 +96,19 @@ fn one_server_holds_every_room() {
     assert_eq!(upstream("server 127.0.0.1:1; server 127.0.0.1:2; sticky cookie srv;"), ["ws-room-split"]);
     assert_eq!(upstream("hash $arg_room; server 127.0.0.1:1; server 127.0.0.1:2;"), [""; 0]);
 }
+
+/// From some size on rules are asked by several threads: what is found, and in which order, is the same.
+#[test]
+fn a_large_configuration_is_told_in_the_order_of_its_lines() {
+    let one = |number: usize| {
+        format!(
+            "server {{ listen 127.0.0.1:8099; server_name s{number}.example.com; deny 10.0.0.1;
+            location / {{ proxy_pass http://127.0.0.1:1; {RECIPE} }} location /plain {{ return 204; }} }}"
+        )
+    };
+    let sizes = "server_names_hash_max_size 8192;";
+    let small = found(&one(0));
+    let large = found(&format!("{sizes}{}", (0..1000).map(one).collect::<String>()));
+    assert_eq!(small, ["ws-idle-timeout"]);
+    assert_eq!(large, vec!["ws-idle-timeout"; 1000]);
+}

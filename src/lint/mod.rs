@@ -17,6 +17,11 @@ mod rule;
 mod rules;
 pub mod site;
 
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
 use crate::diagnostics::{Diagnostic, RuleFacts, Severity};
 use crate::features::Options;
 use crate::model::Model;
@@ -80,14 +85,10 @@ pub fn findings(
     let muddled = site.muddled(mistakes);
     let included = Included::of(&tree.sources);
     let mut allows = Allows::of(tree);
+    let asked: Vec<(&Rule, Level)> = RULES.iter().map(|rule| (*rule, selection.level(rule))).collect();
+    let asked: Vec<_> = asked.into_iter().filter(|(_, level)| *level != Level::Off).collect();
     let mut all = Vec::new();
-    for rule in RULES.iter().copied() {
-        let level = selection.level(rule);
-        if level == Level::Off {
-            continue;
-        }
-        let mut found = Vec::new();
-        (rule.check)(rule, &site, &mut found);
+    for ((rule, level), mut found) in asked.iter().copied().zip(ask(&site, &asked)) {
         found.retain(|finding| !muddled.has(finding.span()));
         allows.silence(rule, &mut found);
         included.beware(&mut found);
@@ -105,4 +106,35 @@ pub fn findings(
     all.extend(allows.told(selection, complete));
     all.sort_by_key(|finding| (finding.span().file, finding.span().start));
     all
+}
+
+/// From how many blocks on rules are asked by several threads, and by how many at most.
+const MANY_BLOCKS: usize = 2_000;
+const MOST_THREADS: usize = 8;
+
+/// What each rule finds. Rules only look, so those of a large configuration are asked beside each other.
+fn ask(site: &Site<'_>, rules: &[(&Rule, Level)]) -> Vec<Vec<Diagnostic>> {
+    let found_by = |rule: &Rule| {
+        let mut found = Vec::new();
+        (rule.check)(rule, site, &mut found);
+        found
+    };
+    let processors = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
+    if processors == 1 || site.blocks().nth(MANY_BLOCKS).is_none() {
+        return rules.iter().map(|(rule, _)| found_by(rule)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let turns = std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let turns = turns.map_while(|turn| Some((turn, rules.get(turn)?)));
+        turns.map(|(turn, (rule, _))| (turn, found_by(rule))).collect::<Vec<_>>()
+    };
+    let mut found: Vec<(usize, Vec<Diagnostic>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(work)).collect();
+        let joined =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.flatten().collect()
+    });
+    found.sort_by_key(|(turn, _)| *turn);
+    found.into_iter().map(|(_, found)| found).collect()
 }
