@@ -39,7 +39,6 @@ fn main() {
         ("wsproxy check", vec![&wsproxy, "check", main]),
         ("wsproxy check, all profiles", vec![&wsproxy, "check", "--profile", everything, main]),
         ("wsproxy check, SARIF", vec![&wsproxy, "check", "--format", "sarif", main]),
-        ("wsproxy fmt --check", vec![&wsproxy, "fmt", "--check", main]),
     ];
     programs.retain(|(name, words)| {
         let there =
