@@ -53,16 +53,6 @@ fn has_tls13(server: Block<'_>) -> bool {
     }
 }
 
-pub(super) fn tls13(site: &Site<'_>) -> Vec<Span> {
-    lines(site, &["listen"], |block, line| {
-        block.context() == Context::SERVER && any_is(line, "ssl") && block.is_known() && has_tls13(block)
-    })
-}
-
-pub(super) fn mail(site: &Site<'_>) -> Vec<Span> {
-    site.within(Context::MAIL_SERVER).filter_map(Block::head).collect()
-}
-
 pub(super) fn mp4(site: &Site<'_>) -> Vec<Span> {
     lines(site, &["mp4"], |_, _| true)
 }

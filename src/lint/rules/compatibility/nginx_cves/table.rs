@@ -43,8 +43,6 @@ pub(super) const DANGERS: &[Danger] = &[
         what: "HTTP/2 is spoken",
         places: conditions::http2,
         holes: &[
-            hole("CVE-2026-123007", (1, 9, 5), (1, 31, 8), &[Version(1, 31, 9), Version(1, 30, 7)]),
-            hole("CVE-2026-123633", (1, 19, 7), (1, 31, 8), &[Version(1, 31, 9), Version(1, 30, 7)]),
             hole("CVE-2019-9511", (1, 9, 5), (1, 17, 2), &[Version(1, 17, 3), Version(1, 16, 1)]),
             hole("CVE-2019-9513", (1, 9, 5), (1, 17, 2), &[Version(1, 17, 3), Version(1, 16, 1)]),
             hole("CVE-2019-9516", (1, 9, 5), (1, 17, 2), &[Version(1, 17, 3), Version(1, 16, 1)]),
@@ -53,19 +51,9 @@ pub(super) const DANGERS: &[Danger] = &[
         ],
     },
     Danger {
-        what: "TLS 1.3 is spoken",
-        places: conditions::tls13,
-        holes: &[hole("CVE-2026-118899", (1, 13, 0), (1, 31, 8), &[Version(1, 31, 9), Version(1, 30, 7)])],
-    },
-    Danger {
         what: "the path of a file is asked for under an alias behind a rewrite",
         places: captures::path_of_rewritten,
         holes: &[hole("CVE-2026-15176", (0, 1, 29), (1, 31, 6), &[Version(1, 31, 7), Version(1, 30, 6)])],
-    },
-    Danger {
-        what: "mail is passed on",
-        places: conditions::mail,
-        holes: &[hole("CVE-2026-113425", (0, 5, 33), (1, 31, 8), &[Version(1, 31, 9), Version(1, 30, 7)])],
     },
     Danger {
         what: "mp4 files are cut",
