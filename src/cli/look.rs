@@ -53,7 +53,7 @@ impl Look {
         };
         let reader = input.reader(&home, files);
         let (tree, model, mut found) = understand(&reader, |tree| model::read(tree, files, &options));
-        lint::aged(&tree, &mut found, self.rules.target);
+        lint::aged(&tree, &mut found, self.rules.target());
         let rules = lint::findings(&tree, &model, &options, &found, &self.rules);
         if self.resolve {
             found.extend(names::unresolved(checked::hosts(&tree, place.context, place.fragment)));

@@ -52,7 +52,7 @@ impl Choice {
     pub fn selection(&self) -> Result<Selection, String> {
         let mut selection = Selection::default();
         if let Some(version) = &self.nginx_version {
-            selection.target = version.parse()?;
+            selection.target = Some(version.parse()?);
         }
         for profile in &self.profiles {
             selection.profiles.push(profile.parse::<Profile>()?);
@@ -134,7 +134,7 @@ mod tests {
             rules: BTreeMap::from([("WS109".into(), "error".into())]),
         };
         let both = flags.over(file).selection().unwrap();
-        assert_eq!(both.target, Version(1, 24, 0));
+        assert_eq!(both.target, Some(Version(1, 24, 0)));
         assert!(both.profiles.contains(&Profile::Security) && both.profiles.contains(&Profile::Pedantic));
         assert_eq!(both.level(find("ws-idle-timeout").unwrap()), Level::As(Severity::Error));
     }

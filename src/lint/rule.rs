@@ -195,8 +195,8 @@ impl fmt::Display for Version {
 /// Which rules are asked, for which nginx, and how much their findings weigh.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// The nginx that the configuration is for.
-    pub target: Version,
+    /// The nginx that the configuration is for, if somebody has named it.
+    pub target: Option<Version>,
     /// Besides [`Profile::Default`].
     pub profiles: Vec<Profile>,
     /// What was chosen for single rules, by name.
@@ -215,7 +215,7 @@ pub enum Level {
 
 impl Default for Selection {
     fn default() -> Selection {
-        Selection { target: Version::NEWEST, profiles: Vec::new(), levels: BTreeMap::new() }
+        Selection { target: None, profiles: Vec::new(), levels: BTreeMap::new() }
     }
 }
 
@@ -230,6 +230,11 @@ impl<'n> FromIterator<&'n str> for Selection {
 }
 
 impl Selection {
+    /// The nginx that is meant: the newest if nobody has named one.
+    pub fn target(&self) -> Version {
+        self.target.unwrap_or(Version::NEWEST)
+    }
+
     /// What holds for a rule.
     pub fn level(&self, rule: &Rule) -> Level {
         if let Some(chosen) = self.levels.get(rule.name) {

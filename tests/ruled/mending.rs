@@ -7,7 +7,7 @@ use wsproxy::diagnostics::Diagnostic;
 use wsproxy::directive::{Catalogue, Context};
 use wsproxy::features::Options;
 use wsproxy::lint::mend::{Mending, Seen};
-use wsproxy::lint::{self, Mend, Rule, Selection, Version};
+use wsproxy::lint::{self, Mend, Rule, Selection};
 use wsproxy::model;
 use wsproxy::source::{Disk, Files};
 use wsproxy::syntax::{Reader, Tree, understand};
@@ -75,6 +75,6 @@ fn alone(name: &str, path: &Path) -> Selection {
     let text = fs::read_to_string(path).unwrap();
     let target = text.lines().next().and_then(|line| line.strip_prefix("# nginx "));
     // Another word than a version says that nginx refuses it, and why.
-    let target = target.and_then(|target| target.split(' ').next()?.parse().ok()).unwrap_or(Version::NEWEST);
+    let target = target.and_then(|target| target.split(' ').next()?.parse().ok());
     Selection { target, ..Selection::from_iter([name]) }
 }

@@ -9,7 +9,6 @@ use super::settings::Settings;
 use super::workspace::Looked;
 use crate::directive::Context;
 use crate::directive::catalogue::{self, Row};
-use crate::lint::Version;
 use crate::lint::site::Site;
 use crate::source::{FileId, Span};
 use crate::syntax::{Directive, Tree};
@@ -33,7 +32,7 @@ impl<'a> View<'a> {
         file: FileId,
     ) -> View<'a> {
         let seen = &looked.seen;
-        let site = Site::new(&seen.tree, &seen.model, &seen.options, &seen.found, Version::NEWEST);
+        let site = Site::new(&seen.tree, &seen.model, &seen.options, &seen.found, None);
         View { documents, document, settings, looked, file, site }
     }
 

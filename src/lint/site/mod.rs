@@ -43,6 +43,8 @@ pub struct Site<'a> {
     pub model: &'a Model,
     /// The nginx it is written for.
     pub target: Version,
+    /// Whether somebody has named it; if nobody has it is the newest, and an older one may be meant as well.
+    pub is_target_named: bool,
     /// Whether it is part of a configuration of which the rest is not seen: what stands around it, and what stands
     /// beside it, may be written elsewhere.
     pub fragment: bool,
@@ -81,12 +83,13 @@ impl<'a> Site<'a> {
         model: &'a Model,
         options: &Options,
         mistakes: &[Diagnostic],
-        target: Version,
+        target: Option<Version>,
     ) -> Site<'a> {
         let mut site = Site {
             tree,
             model,
-            target,
+            target: target.unwrap_or(Version::NEWEST),
+            is_target_named: target.is_some(),
             fragment: options.fragment,
             blocks: vec![Held::new(tree, None, options.context, None)],
             numbers: HashMap::from([(None, 0)]),

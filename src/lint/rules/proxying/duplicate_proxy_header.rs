@@ -69,7 +69,7 @@ fn finding(rule: &Rule, level: Block<'_>, first: &Directive, second: &Directive)
     }
     let name = field.to_str_lossy();
     let is_host = field.eq_ignore_ascii_case(b"host");
-    let sent = match is_host && level.site.target == Version::NEWEST {
+    let sent = match is_host && level.site.target >= Version::NEWEST {
         true => "the last one is sent; older versions of nginx send both",
         false => "the upstream gets both lines",
     };

@@ -89,7 +89,7 @@ fn reasons(pass: &Pass<'_>) -> Vec<&'static str> {
 
 /// Whether the nginx that is meant asks upstreams to close where nothing is written; one that nobody has named may.
 fn closes_by_default(site: &Site<'_>) -> bool {
-    site.target < KEPT || site.target == Version::NEWEST
+    site.target < KEPT || !site.is_target_named
 }
 
 /// Whether all of it holds for an older nginx than the newest alone.
@@ -98,7 +98,7 @@ fn is_by_default(pass: &Pass<'_>, reasons: &[&str]) -> bool {
         "HTTP/1.0" => pass.block.in_effect("proxy_http_version").is_some(),
         _ => connection(pass).is_some(),
     };
-    pass.block.site.target == Version::NEWEST && !reasons.iter().any(written)
+    !pass.block.site.is_target_named && !reasons.iter().any(written)
 }
 
 fn connection<'a>(pass: &Pass<'a>) -> Option<&'a Directive> {
