@@ -212,8 +212,10 @@ impl Files for Disk {
         fs::metadata(path).ok().map(|found| found.permissions().mode())
     }
 
+    /// The path without symbolic links. Of a file that does not exist its directory counts.
     fn identity(&self, path: &Path) -> PathBuf {
-        fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+        let of_directory = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+        path.canonicalize().ok().or_else(of_directory).unwrap_or_else(|| path.to_owned())
     }
 }
 

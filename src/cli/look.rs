@@ -11,7 +11,7 @@ use crate::directive::{Catalogue, Context};
 use crate::features::{Options, checked};
 use crate::lint::{self, Selection};
 use crate::model::{self, Model};
-use crate::source::{Disk, Files, Overlay};
+use crate::source::{Disk, Files, Memory, Overlay};
 use crate::syntax::{Reader, Tree, understand};
 
 use super::names;
@@ -69,7 +69,7 @@ impl Look {
         let place = match self.context {
             Some(Context::MAIN) => Whereabouts::WHOLE,
             Some(context) => Whereabouts::part(context),
-            None => input.whereabouts(),
+            None => alone(&input.bytes),
         };
         let home = match &self.prefix {
             Some(prefix) => prefix.clone(),
@@ -123,12 +123,6 @@ impl Input {
         Input { name: self.name.clone(), path: self.path.clone(), bytes, directory: self.directory.clone() }
     }
 
-    /// Where the text stands, as far as it tells by itself, without what it includes.
-    fn whereabouts(&self) -> Whereabouts {
-        let (tree, _) = Reader::new(Path::new(""), &Nothing).text(&self.name, self.bytes.clone()).read();
-        whereabouts(&tree)
-    }
-
     fn reader<'a>(&self, conf_prefix: &'a Path, files: &'a dyn Files) -> Reader<'a> {
         let reader = Reader::new(conf_prefix, files).hints(&Catalogue);
         match &self.path {
@@ -138,17 +132,10 @@ impl Input {
     }
 }
 
-/// A disk without files: nothing is included.
-struct Nothing;
-
-impl Files for Nothing {
-    fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
-        Err(io::ErrorKind::NotFound.into())
-    }
-
-    fn glob(&self, _: &Path) -> io::Result<Vec<PathBuf>> {
-        Ok(Vec::new())
-    }
+/// Where a text stands, as far as it tells by itself, without what it includes.
+pub fn alone(text: &[u8]) -> Whereabouts {
+    let nothing = Memory::default();
+    whereabouts(&Reader::new(Path::new(""), &nothing).text("", text.to_owned()).read().0)
 }
 
 /// The directory in which the main configuration of a part most likely lies: the nearest around it

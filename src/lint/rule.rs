@@ -193,7 +193,7 @@ impl fmt::Display for Version {
 }
 
 /// Which rules are asked, for which nginx, and how much their findings weigh.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// The nginx that the configuration is for, if somebody has named it.
     pub target: Option<Version>,
@@ -211,12 +211,6 @@ pub enum Level {
     On,
     /// It is asked, and this is what its findings weigh.
     As(Severity),
-}
-
-impl Default for Selection {
-    fn default() -> Selection {
-        Selection { target: None, profiles: Vec::new(), levels: BTreeMap::new() }
-    }
 }
 
 /// These rules, by name, and no others.

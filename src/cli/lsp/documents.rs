@@ -51,7 +51,7 @@ impl Documents {
         let path = uri::path(&uri);
         let is_file = path.is_some();
         let path = path.unwrap_or_else(|| PathBuf::from(uri.as_str()));
-        let key = if is_file { identity(&path) } else { path.clone() };
+        let key = if is_file { Disk.identity(&path) } else { path.clone() };
         let stamp = self.stamp();
         self.disk += 1;
         self.open.insert(key, Document { uri, path, is_file, version, stamp, text: Arc::new(text) });
@@ -95,7 +95,7 @@ impl Documents {
 
     /// The open text of the file that a path names.
     pub fn of(&self, path: &Path) -> Option<&Document> {
-        self.open.get(path).or_else(|| self.open.get(&identity(path)))
+        self.open.get(path).or_else(|| self.open.get(&Disk.identity(path)))
     }
 
     /// The URI of what a path names: the client's own where the text is open.
@@ -133,18 +133,8 @@ impl Files for Documents {
     }
 
     fn identity(&self, path: &Path) -> PathBuf {
-        identity(path)
+        Disk.identity(path)
     }
-}
-
-/// What two paths of one file have in common: the path without symbolic links. Of a file that does not exist its
-/// directory counts.
-pub fn identity(path: &Path) -> PathBuf {
-    let of_directory = || {
-        let directory = path.parent()?.canonicalize().ok()?;
-        Some(directory.join(path.file_name()?))
-    };
-    path.canonicalize().ok().or_else(of_directory).unwrap_or_else(|| path.to_owned())
 }
 
 fn apply(text: &mut String, change: TextDocumentContentChangeEvent, encoding: Encoding) {

@@ -4,11 +4,10 @@ use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::documents::{Documents, identity};
-use crate::directive::Catalogue;
-use crate::directive::fragment::{Whereabouts, whereabouts};
-use crate::source::Memory;
-use crate::syntax::Reader;
+use super::documents::Documents;
+use crate::cli::look::alone;
+use crate::directive::fragment::Whereabouts;
+use crate::source::{Disk, Files};
 
 /// What nginx calls its main configuration.
 const NAME: &str = "nginx.conf";
@@ -33,16 +32,14 @@ pub fn mains(named: &[PathBuf], folders: &[PathBuf], documents: &Documents) -> V
     found.extend(whole.map(|(_, document)| document.path.clone()));
     folders.iter().for_each(|folder| search(folder, &mut found));
     let mut seen = HashSet::new();
-    found.retain(|path| seen.insert(identity(path)));
+    found.retain(|path| seen.insert(Disk.identity(path)));
     found.truncate(MAX_MAINS);
     found
 }
 
 /// Whether a text is a configuration by itself.
 fn is_whole(text: &str) -> bool {
-    let nothing = Memory::default();
-    let reader = Reader::new(Path::new(""), &nothing).hints(&Catalogue).text("", text.into());
-    whereabouts(&reader.read().0) == Whereabouts::WHOLE
+    alone(text.as_bytes()) == Whereabouts::WHOLE
 }
 
 /// Every main configuration in a folder and those in it, the nearest first.

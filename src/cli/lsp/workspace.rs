@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::documents::{Documents, identity};
+use super::documents::Documents;
 use super::mains::mains;
 use super::settings::Settings;
 use crate::cli::look::{Input, Look, Seen};
 use crate::directive::Catalogue;
 use crate::lint::Selection;
 use crate::lint::mend::{self, Mending};
-use crate::source::{FileId, Files, Overlay};
+use crate::source::{Disk, FileId, Files, Overlay};
 use crate::syntax::{Reader, Tree};
 
 /// A configuration as it was when it was looked at.
@@ -89,9 +89,10 @@ impl Workspace {
         let found = mains(&settings.mains, &settings.folders, documents);
         let read: Vec<Main> = found.into_iter().map(read).collect();
         let included = |main: &Main| {
-            let key = identity(&main.path);
-            let around =
-                |other: &Main| other.files.contains(&key) && !main.files.contains(&identity(&other.path));
+            let key = Disk.identity(&main.path);
+            let around = |other: &Main| {
+                other.files.contains(&key) && !main.files.contains(&Disk.identity(&other.path))
+            };
             read.iter().any(around)
         };
         // What looks whole may be what a main configuration keeps in a file of its own.
@@ -178,7 +179,7 @@ fn files(tree: &Tree) -> HashMap<PathBuf, FileId> {
     let mut files = HashMap::new();
     let mut identities = HashMap::new();
     for (id, source) in tree.sources.iter() {
-        let key = identities.entry(&source.path).or_insert_with(|| identity(&source.path));
+        let key = identities.entry(&source.path).or_insert_with(|| Disk.identity(&source.path));
         files.entry(key.clone()).or_insert(id);
     }
     files
